@@ -104,6 +104,7 @@ pub use settings::Settings;
 pub use child::is_child;
 #[doc(hidden)]
 pub use report::test;
+pub use report::test_all;
 
 /// A law, by its name.
 pub fn law(name: &str) -> Option<&'static Law> {

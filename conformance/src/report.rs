@@ -4,14 +4,14 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::runner::run;
 use crate::settings::Settings;
-use crate::{Fixture, Law, Outcome};
+use crate::{ALL, Fixture, Law, Outcome};
 
 /// Where the cases that once failed are kept, in the folder of the package.
 const KEPT: &str = "tests/conformance.kept";
@@ -32,25 +32,64 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
         return;
     }
     let kept = Path::new(package).join(KEPT);
-    let settings = Settings::from_env().with_kept(&kept, scheme, law.name);
+    let settings = Settings::default().or_env().with_kept(&kept, scheme, law.name);
     let name = name_of(module, law);
     let settings = settings.with_test(&name);
     let (outcome, took) = run(fixture, law, &settings);
-    if let Some(folder) = env::var_os("TRANSSHIP_REPORT") {
-        // A scheme may have several fixtures, in modules of their own.
-        let file = Path::new(&folder).join(format!("{scheme}.{}.json", name.replace("::", ".")));
-        write_report(&file, scheme, law, &outcome, took, &settings);
-    }
+    write_report(&name, scheme, law, &outcome, took, &settings);
     match outcome {
         Outcome::Held(_) => {}
-        // Not by a macro: the test harness would keep that to itself.
-        Outcome::NotClaimed(why) => {
-            let line = format!("{scheme}: {} is not run: {why}\n", law.name);
-            // Where standard error is closed, there is nowhere to say so.
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
+        Outcome::NotClaimed(why) => say(&format!("{scheme}: {} is not run: {why}", law.name)),
         Outcome::Broken { why, .. } => panic!("{scheme}: {}: {why}", law.name),
     }
+}
+
+/// Runs all laws in one test, where places share what takes long to start, as an engine; so many of them at once. `TRANSSHIP_LAW`
+/// chooses one. The settings have the name of the [test](Settings::with_test), which has to ask [`is_child`](crate::is_child) first;
+/// cases that once failed are those of a file of the package.
+///
+/// # Panics
+/// When a law does not hold.
+#[track_caller]
+pub fn test_all(fixture: &Arc<dyn Fixture>, settings: &Settings, at_once: usize, package: &str) {
+    let scheme = fixture.transport().scheme();
+    if env::var("TRANSSHIP_TRANSPORT").is_ok_and(|only| only != scheme) {
+        return;
+    }
+    let only = env::var("TRANSSHIP_LAW").ok();
+    let laws = ALL.iter().filter(|law| only.as_deref().is_none_or(|only| only == law.name));
+    let (laws, failed) = (Mutex::new(laws), Mutex::new(Vec::new()));
+    let next = || laws.lock().ok()?.next();
+    let hold = |law: &Law| {
+        let settings = settings.clone().with_kept(&Path::new(package).join(KEPT), scheme, law.name);
+        let (outcome, took) = run(Arc::clone(fixture), law, &settings);
+        let name = settings.test().map_or_else(String::new, |test| test.to_string());
+        write_report(&format!("{name}::{}", law.name), scheme, law, &outcome, took, &settings);
+        say(&format!("{:6} ms {}", took.as_millis(), law.name));
+        match outcome {
+            Outcome::Held(_) => {}
+            Outcome::NotClaimed(why) => say(&format!("          not run: {why}")),
+            Outcome::Broken { why, .. } => {
+                failed
+                    .lock()
+                    .into_iter()
+                    .for_each(|mut all| all.push(format!("{}: {why}", law.name)));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| std::iter::from_fn(next).for_each(hold));
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+/// Not by a macro: the test harness would keep that to itself.
+fn say(line: &str) {
+    // Where standard error is closed, there is nowhere to say so.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The name of a law's test: the module's path without the crate's name, and the law.
@@ -59,14 +98,17 @@ fn name_of(module: &str, law: &Law) -> String {
     if module.is_empty() { law.name.to_owned() } else { format!("{module}::{}", law.name) }
 }
 
+/// Where somebody asks for it. A scheme may have several fixtures, in tests of other names.
 fn write_report(
-    file: &Path,
+    test: &str,
     scheme: &str,
     law: &Law,
     outcome: &Outcome,
     took: Duration,
     settings: &Settings,
 ) {
+    let Some(folder) = env::var_os("TRANSSHIP_REPORT") else { return };
+    let file = Path::new(&folder).join(format!("{scheme}.{}.json", test.replace("::", ".")));
     let (what, cases, why) = match outcome {
         Outcome::Held(cases) => ("held", *cases, String::new()),
         Outcome::NotClaimed(why) => ("not claimed", 0, (*why).to_owned()),

@@ -12,8 +12,8 @@ use crate::watch::Limits;
 /// How laws are run.
 ///
 /// `TRANSSHIP_CASES` is the number of cases of each law, `TRANSSHIP_SEED` a number that they follow from (or `random`, or
-/// `corners` for those that are not generated), `TRANSSHIP_CASE` the one case to run again, `TRANSSHIP_PATIENCE` the seconds that a
-/// step may take.
+/// `corners` for those that are not generated), `TRANSSHIP_CASE` the one case to run again, `TRANSSHIP_CORNERS` the most that are run of
+/// the cases that are not generated, `TRANSSHIP_PATIENCE` the seconds that a step may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
     cases: u32,
@@ -51,22 +51,24 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// As the environment says.
-    pub fn from_env() -> Self {
+    /// As the environment says, and where it says nothing, as these are.
+    #[must_use]
+    pub fn or_env(self) -> Self {
         let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let seed = env::var("TRANSSHIP_SEED").unwrap_or_default();
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let default = Self::default();
+        let most = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
-            cases: number("TRANSSHIP_CASES").map_or(CASES, small).max(1),
+            cases: number("TRANSSHIP_CASES").map_or(self.cases, small).max(1),
+            most_corners: number("TRANSSHIP_CORNERS").map_or(self.most_corners, most),
             seed: match seed.as_str() {
                 "random" => entropy(),
                 "corners" => CORNERS,
-                text => text.parse().unwrap_or(default.seed),
+                text => text.parse().unwrap_or(self.seed),
             },
-            only: number("TRANSSHIP_CASE").map(small),
-            patience: number("TRANSSHIP_PATIENCE").map_or(PATIENCE, Duration::from_secs),
-            ..default
+            only: number("TRANSSHIP_CASE").map(small).or(self.only),
+            patience: number("TRANSSHIP_PATIENCE").map_or(self.patience, Duration::from_secs),
+            ..self
         }
     }
 

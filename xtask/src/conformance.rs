@@ -35,11 +35,11 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let seed = seed.map(|seed| if seed == "random" { fresh_seed() } else { seed });
     let variables = [
         ("TRANSSHIP_TRANSPORT", transport),
-        ("TRANSSHIP_CASES", cases),
         ("TRANSSHIP_SEED", seed),
         ("TRANSSHIP_CASE", case),
+        ("TRANSSHIP_LAW", law),
     ];
-    let (good, rows) = hold(&variables, law.as_deref())?;
+    let (good, rows) = hold(&variables, [cases.as_deref(); 2])?;
     if rows.is_empty() {
         return Err("no law ran".to_owned());
     }
@@ -51,14 +51,16 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     Ok(good && rows.iter().all(|row| row.report["outcome"] != "broken"))
 }
 
-/// Fewer cases than a run of its own has: the fixed seed has been looked at before.
-const FRESH_CASES: &str = "8";
+/// Fewer cases than a run of its own has: the fixed seed has been looked at before. The second is for engines, which take seconds for
+/// each.
+const FRESH_CASES: [Option<&str>; 2] = [Some("8"), Some("3")];
 
-/// All transports, with a seed that nobody has seen before, which is printed.
+/// All transports, with a seed that nobody has seen before, which is printed. The cases that are not generated have been looked at
+/// before.
 pub(crate) fn fresh() -> Result<Counts> {
     let variables =
-        [("TRANSSHIP_CASES", Some(FRESH_CASES.to_owned())), ("TRANSSHIP_SEED", Some(fresh_seed()))];
-    let (good, rows) = hold(&variables, None)?;
+        [("TRANSSHIP_SEED", Some(fresh_seed())), ("TRANSSHIP_CORNERS", Some("0".to_owned()))];
+    let (good, rows) = hold(&variables, FRESH_CASES)?;
     let broken = || rows.iter().filter(|row| row.report["outcome"] == "broken");
     for row in broken() {
         println!(
@@ -81,8 +83,12 @@ fn fresh_seed() -> String {
     seed.to_string()
 }
 
-/// Runs the laws of all transports, with variables for the kit. Whether all programs succeeded, and what became of each law.
-fn hold(variables: &[(&str, Option<String>)], law: Option<&str>) -> Result<(bool, Vec<Row>)> {
+/// Runs the laws of all transports, with variables for the kit, and so many cases: of engines the second. Whether all programs
+/// succeeded, and what became of each law.
+fn hold(
+    variables: &[(&str, Option<String>)],
+    cases: [Option<&str>; 2],
+) -> Result<(bool, Vec<Row>)> {
     let reports = sh::target()?.join("conformance");
     let (mut good, mut rows) = (true, Vec::new());
     for target in targets()? {
@@ -90,8 +96,13 @@ fn hold(variables: &[(&str, Option<String>)], law: Option<&str>) -> Result<(bool
         let _ = fs::remove_dir_all(&reports);
         fs::create_dir_all(&reports).map_err(|e| format!("{}: {e}", reports.display()))?;
         let mut command = sh::command(&target.path, ["--quiet"]);
-        command.args(law.iter()).current_dir(&target.folder).env("TRANSSHIP_REPORT", &reports);
-        command.envs(variables.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))));
+        command.current_dir(&target.folder).env("TRANSSHIP_REPORT", &reports);
+        let given = variables.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        command.envs(given.clone());
+        let law = given.into_iter().find(|(name, _)| *name == "TRANSSHIP_LAW");
+        let filter = if is_engine(&target) { Some(KIT) } else { law.map(|(_, law)| law) };
+        let cases = cases[usize::from(is_engine(&target))];
+        command.args(filter).envs(cases.map(|cases| ("TRANSSHIP_CASES", cases)));
         good &= sh::cargo_quietly(&mut command)?;
         let found = read(&reports)?;
         keep(&target.folder, &found)?;
@@ -100,14 +111,24 @@ fn hold(variables: &[(&str, Option<String>)], law: Option<&str>) -> Result<(bool
     Ok((good, rows))
 }
 
+/// The tests of an engine that hold it to all laws; each may need the engine, and skips them without.
+const KIT: &str = "kit::";
+
+fn is_engine(target: &Program) -> bool {
+    ["containerd", "docker-daemon", "containers-storage"]
+        .iter()
+        .any(|of| target.folder.ends_with(of))
+}
+
 /// The test targets named `conformance`, and those of the kit's own transports in memory: of many images, of one, of OCI
-/// manifests alone and of tars. Left out are the kits of engines (`engine` of docker-daemon and of containerd, `podman`):
-/// each is one test for all laws, which writes no reports, and those of containerd and podman need the engines. `cargo test`
-/// runs them, with the seed of each run. The scaffold is left out as well: `new-transport --check` makes it and runs its
+/// manifests alone and of tars; and the tests of engines. The scaffold is left out: `new-transport --check` makes it and runs its
 /// laws.
 fn targets() -> Result<Vec<Program>> {
-    let mut programs = built::tests(&["conformance", "memory", "oci_alone", "single", "tars"])?;
-    programs.retain(|it| it.name == "conformance" || it.folder.ends_with("conformance"));
+    let names = ["conformance", "memory", "oci_alone", "single", "tars", "engine", "podman"];
+    let mut programs = built::tests(&names)?;
+    programs.retain(|it| {
+        it.name == "conformance" || it.folder.ends_with("conformance") || is_engine(it)
+    });
     Ok(programs)
 }
 

@@ -29,8 +29,8 @@ const AT_ONCE: usize = 100;
 /// address.
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
-/// Without it, the images without names go that an image was built on. podman has it since 4.3:
-/// <https://github.com/containers/podman/pull/15093>.
+/// Without it, images without names go that an image was built on. podman has it since 4.3: see
+/// [`libpod`](transship_docker_daemon::libpod).
 const NO_PRUNE: &str = "--no-prune";
 
 /// What an older one says.

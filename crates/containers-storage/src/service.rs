@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
-use transship_docker_daemon::engine::{Chunks, Inspected, Piece, kind_of};
+use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
 use transship_docker_daemon::http::{ANSWER_LIMIT, Address, Answer, Method, Sent, encoded, parsed};
+use transship_docker_daemon::libpod;
 
 use crate::podman::{Line, Route, Which};
 
@@ -32,13 +33,6 @@ pub(crate) struct Service {
 struct Loaded {
     #[serde(default)]
     names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Removed {
-    #[serde(default)]
-    errors: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -145,14 +139,10 @@ impl Route for Service {
         self.ask(Method::POST, &path).await.map(drop)
     }
 
-    /// The request for several images, as that for one takes the images with it that they were built on.
     async fn remove(&self, image: &str) -> Result<()> {
-        let path = format!("images/remove?images={}&noprune=true", encoded(image));
-        let answer = self.ask(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await?;
-        let removed: Removed = parsed(&answer)?;
-        let words = removed.errors.unwrap_or_default().into_iter().next();
-        let refused = words.map_or(Ok(()), |words| Err(Error::new(kind_of(&words), words)));
-        self.says(refused)
+        let path = format!("/v{}{}", self.version, libpod::removal(image));
+        let answer = self.says(self.address.ask(Method::DELETE, &path).await)?;
+        self.says(libpod::removed(&answer.all(ANSWER_LIMIT).await?))
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

@@ -10,14 +10,13 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt, run_blocking};
 
-use crate::SCHEME;
 use crate::connect::Address;
 use crate::docker::{ID_IN_FULL, digits_of_id};
 use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names};
 use crate::find::Surroundings;
 use crate::http::{ANSWER_LIMIT, Answer, Sent, encoded, parsed};
 use crate::known::Memory;
-use crate::reply;
+use crate::{SCHEME, libpod, reply};
 
 /// The newest API that is spoken.
 const NEWEST: Version = Version(1, 52);
@@ -147,9 +146,17 @@ impl Engine for Daemon {
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
+        let found = self.found().await?;
+        let is_podman = found.store == Store::Podman;
         // Else the images without names go that it was built on.
-        let path = format!("/images/{}?noprune=true", encoded(image));
-        self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await.map(drop)
+        let path = if is_podman {
+            libpod::removal(image)
+        } else {
+            format!("/images/{}?noprune=true", encoded(image))
+        };
+        let said = self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await?;
+        let removed = if is_podman { libpod::removed(&said) } else { Ok(()) };
+        removed.context(|| found.to_string())
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

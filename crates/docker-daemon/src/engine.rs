@@ -334,6 +334,8 @@ pub(crate) async fn asked_for(engine: &dyn Engine, image: &str) -> Result<Inspec
 /// The kind of a failure that an engine has only words for.
 pub fn kind_of(words: &str) -> ErrorKind {
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    let ends_in_a_layer =
+        has(&["ApplyLayer", "processing tar file"]) && words.contains("unexpected EOF");
     if has(&["no such image", "image not known"]) {
         ErrorKind::NotFound
     } else if has(&["invalid reference format"]) {
@@ -344,7 +346,9 @@ pub fn kind_of(words: &str) -> ErrorKind {
         ErrorKind::Conflict
     } else if has(&["permission denied"]) {
         ErrorKind::Denied
-    } else if has(&["archive/tar: invalid tar header", "Digest did not match", "invalid diffID"]) {
+    } else if ends_in_a_layer
+        || has(&["archive/tar: invalid tar header", "Digest did not match", "invalid diffID"])
+    {
         // A layer is no tar, or not the one that the config says.
         ErrorKind::Corrupt
     } else {
@@ -384,6 +388,22 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_of_what_engines_say() {
+        for (words, kind) in [
+            (
+                "unable to load image: ApplyLayer stdout:  stderr: unexpected EOF",
+                ErrorKind::Corrupt,
+            ),
+            ("Error processing tar file(exit status 1): unexpected EOF", ErrorKind::Corrupt),
+            ("archive/tar: invalid tar header", ErrorKind::Corrupt),
+            ("unexpected EOF", ErrorKind::Unexpected),
+            ("write /var/x: no space left on device", ErrorKind::NoSpace),
+        ] {
+            assert_eq!(kind_of(words), kind, "{words}");
+        }
+    }
 
     #[test]
     fn details_say_variants() {

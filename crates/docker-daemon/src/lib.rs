@@ -59,7 +59,7 @@
 //! # Other engines
 //!
 //! [`engine`] has what transports of engines share: [`Engines`] is the transport, whose [`Kind`] gives the references and
-//! the [`Engine`](engine::Engine) that is asked. [`http`] is the client of APIs.
+//! the [`Engine`](engine::Engine) that is asked. [`http`] is the client of APIs, [`libpod`] what podman alone is asked.
 
 mod api;
 mod commit;
@@ -72,6 +72,7 @@ pub mod engine;
 mod find;
 pub mod http;
 mod known;
+pub mod libpod;
 mod load;
 mod nameless;
 mod reader;

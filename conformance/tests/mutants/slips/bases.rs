@@ -67,7 +67,7 @@ pub struct GivenUp {
 }
 
 impl GivenUp {
-    pub fn is_committed(mut self) {
+    pub fn commit(mut self) {
         self.bases.clear();
     }
 }

@@ -343,7 +343,7 @@ impl ImageDestination for SlippingDestination<'_> {
         }
         let given_up = self.of.give_up_with_bases(&self.at, what.root).await?;
         let mut committed = self.inner.commit(asked).await?;
-        given_up.is_committed();
+        given_up.commit();
         match self.of.slip {
             Slip::HiddenBasesAreGone => self.of.delete_bases(&self.at).await?,
             Slip::CommitTypeIsOfBytes => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Claims, Digests, Dropped, Empty, Fixture, Manifests, Outcome, Place, Reading, Replaces,
-    Settings, Taken, is_child, run,
+    Claims, Digests, Dropped, Empty, Fixture, Manifests, Place, Reading, Replaces, Settings, Taken,
+    is_child, test_all,
 };
 use transship_core::Transport;
 
@@ -53,18 +53,7 @@ fn laws() {
         return;
     }
     let Some(running) = Running::start("kit") else { return };
-    let fixture = Arc::new(Namespaces { folder: running.folder().to_owned() });
-    let cases = std::env::var("TRANSSHIP_CASES").ok().and_then(|text| text.parse().ok());
-    let settings = Settings::from_env().with_cases(cases.unwrap_or(1)).with_test(TEST);
-    let only = std::env::var("TRANSSHIP_LAW").ok();
-    let mut failed = Vec::new();
-    for law in ALL.iter().filter(|law| only.as_deref().is_none_or(|only| only == law.name)) {
-        let (outcome, took) = run(Arc::clone(&fixture) as Arc<dyn Fixture>, law, &settings);
-        eprintln!("{:6} ms {}", took.as_millis(), law.name);
-        if let Outcome::Broken { why, .. } = &outcome {
-            eprintln!("{why}");
-            failed.push(format!("{}: {why}", law.name));
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    let fixture: Arc<dyn Fixture> = Arc::new(Namespaces { folder: running.folder().to_owned() });
+    let settings = Settings::default().with_cases(1).or_env().with_test(TEST);
+    test_all(&fixture, &settings, 1, env!("CARGO_MANIFEST_DIR"));
 }

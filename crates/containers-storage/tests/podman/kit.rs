@@ -4,15 +4,13 @@ use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::Receiver;
 use transship_conformance::{
-    ALL, Bases, Claims, Digests, Empty, Fixture, Layers, Names, Outcome, Place, Settings, is_child,
-    run,
+    Bases, Claims, Digests, Empty, Fixture, Layers, Names, Place, Settings, is_child, test_all,
 };
 use transship_containers_storage::{SCHEME, Storage};
 use transship_core::{
@@ -224,40 +222,22 @@ fn emptied(store: &Store) -> io::Result<()> {
     }
 }
 
+/// The stores of the test end with it, whatever becomes of it: what is static is not dropped.
+struct Stores;
+
+impl Drop for Stores {
+    fn drop(&mut self) {
+        idle().clear();
+    }
+}
+
 #[test]
 fn laws() {
-    if is_child(&Podman) {
-        idle().clear();
+    let _stores = Stores;
+    if is_child(&Podman) || Store::new().is_none() {
         return;
     }
-    let Some(first) = Store::new() else { return };
-    drop(first);
-    let cases = std::env::var("TRANSSHIP_CASES").ok().and_then(|text| text.parse().ok());
-    let settings = Settings::from_env().with_cases(cases.unwrap_or(1)).with_corners(CORNERS);
-    let settings = settings.with_shrinks(0).with_test(TEST);
-    let only = std::env::var("TRANSSHIP_LAW").ok();
-    let chosen = |name: &str| only.as_deref().is_none_or(|only| only == name);
-    let laws: Vec<_> = ALL.iter().filter(|law| chosen(law.name)).collect();
-    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(law) = laws.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (outcome, took) = run(Arc::new(Podman), law, &settings);
-                    eprintln!("{:6} ms {}", took.as_millis(), law.name);
-                    match outcome {
-                        Outcome::Held(_) => {}
-                        Outcome::NotClaimed(why) => eprintln!("    not claimed: {why}"),
-                        Outcome::Broken { why, .. } => {
-                            eprintln!("    broken: {why}");
-                            failed.lock().unwrap().push(format!("{}: {why}", law.name));
-                        }
-                    }
-                }
-            });
-        }
-    });
-    idle().clear();
-    let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    let settings = Settings::default().with_cases(1).with_corners(CORNERS).with_shrinks(0).or_env();
+    let fixture: Arc<dyn Fixture> = Arc::new(Podman);
+    test_all(&fixture, &settings.with_test(TEST), AT_ONCE, env!("CARGO_MANIFEST_DIR"));
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use transship_conformance::{
-    ALL, Claims, Digests, Empty, Fixture, Layers, Manifests, Names, Outcome, Place, Settings,
-    Taken, is_child, run,
+    Claims, Digests, Empty, Fixture, Layers, Manifests, Names, Place, Settings, Taken, is_child,
+    test_all,
 };
 use transship_core::{
     DockerName, Error, ErrorKind, Identity, Reference, Result, Settings as Options, Transport,
@@ -171,19 +171,7 @@ fn hold(test: &str, release: Release, corners: usize) {
     if is_child(&InProcess(release)) {
         return;
     }
-    let cases = std::env::var("TRANSSHIP_CASES").ok().and_then(|text| text.parse().ok());
-    let settings = Settings::from_env().with_cases(cases.unwrap_or(1)).with_test(test);
-    let only = std::env::var("TRANSSHIP_LAW").ok();
-    let settings = settings.with_patience(std::time::Duration::from_secs(60)).with_corners(corners);
-    let mut failed = Vec::new();
-    for law in ALL.iter().filter(|law| only.as_deref().is_none_or(|only| only == law.name)) {
-        let (outcome, took) = run(Arc::new(InProcess(release)), law, &settings);
-        eprintln!("{:6} ms {}", took.as_millis(), law.name);
-        match &outcome {
-            Outcome::Held(_) => {}
-            Outcome::NotClaimed(why) => eprintln!("    not claimed: {why}"),
-            Outcome::Broken { why, .. } => failed.push(format!("{}: {why}", law.name)),
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    let settings = Settings::default().with_cases(1).with_corners(corners).or_env();
+    let fixture: Arc<dyn Fixture> = Arc::new(InProcess(release));
+    test_all(&fixture, &settings.with_test(test), 1, env!("CARGO_MANIFEST_DIR"));
 }

@@ -1,6 +1,7 @@
 //! dockerd and podman's service. They need root, and are skipped by name without it.
 
-use transship_core::{Archives, DeleteOptions};
+use transship_conformance::model::{Config, Image, Layer};
+use transship_core::{Archives, DeleteOptions, Document};
 
 use super::running::Running;
 use super::*;
@@ -107,6 +108,42 @@ async fn exercise(running: &Running) {
     let gone = read(&daemon, "example.org/x:1").await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert!(gone.advice().unwrap().to_string().contains("example.org/y:1"), "{gone}");
+    base_stays(&daemon).await;
+}
+
+/// An image without a name stays when the one goes that is built on it.
+async fn base_stays(daemon: &DockerDaemon) {
+    let layers = vec![Layer::tar(1, 700), Layer::tar(2, 700)];
+    let app = Image { layers, config: Config::Steps, ..Image::simple(1) };
+    let mut base = app.clone();
+    base.layers.pop();
+    let [base, app] = [base, app].map(|image| image.build().unwrap());
+    let name = "example.org/built:1";
+    for (image, name) in [(&base, ""), (&app, name)] {
+        let at = daemon.parse(name).unwrap();
+        let to = daemon.destination(&at, &WriteOptions::default()).await.unwrap();
+        for blob in &image.blobs {
+            let body = Body::from_bytes(blob.bytes.clone());
+            to.put_blob(Expect::from(&blob.descriptor), body).await.unwrap();
+        }
+        to.commit(Commit::new(&image.root)).await.unwrap();
+    }
+    let at = daemon.parse(name).unwrap();
+    daemon.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
+    let all = daemon.parse("").unwrap();
+    let all = daemon.read(&all, &ReadOptions::default()).await.unwrap();
+    let ids = [&base.root, &app.root].map(|root| match root.document() {
+        Document::Image(image) => {
+            [image.config.digest.to_string(), root.descriptor().digest.to_string()]
+        }
+        _ => panic!("an index"),
+    });
+    let is_there = ids.map(|ids| {
+        all.entries()
+            .iter()
+            .any(|entry| ids.iter().any(|id| entry.reference.locator().ends_with(id)))
+    });
+    assert_eq!(is_there, [true, false], "{:?}", all.entries());
 }
 
 /// docker saves none of the images that are asked for where one has no layers: it is said which one.
@@ -160,7 +197,7 @@ async fn id_of(daemon: &DockerDaemon, name: &str) -> Digest {
     let source =
         daemon.source(&daemon.parse(name).unwrap(), &ReadOptions::default()).await.unwrap();
     let root = source.root().await.unwrap();
-    let transship_core::Document::Image(image) = root.document() else { panic!("an index") };
+    let Document::Image(image) = root.document() else { panic!("an index") };
     for layer in &image.layers {
         source.blob(layer).await.unwrap().bytes(1 << 20).await.unwrap();
     }
