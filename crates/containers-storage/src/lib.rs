@@ -8,7 +8,7 @@
 //! | `containers-storage:NAME@DIGEST` | the image of a digest; for reading only; a tag beside it says nothing |
 //! | `containers-storage:[NAME[:TAG]]@ID` | the image of an ID, or of its first 3 digits or more; for reading only |
 //! | `containers-storage:HEX` | the image of that name, else the one whose ID begins so |
-//! | `containers-storage:` | all images |
+//! | `containers-storage:` | all images, but for those that podman calls intermediate |
 //!
 //! A name without a domain is one of `docker.io`, as in skopeo; what `podman build -t app` makes is `localhost/app`.
 //!
@@ -35,6 +35,10 @@
 //! One tar without names is loaded; the image is looked at, and only then gets its names. So a name never stands for an image
 //! that is not whole. podman keeps the image ID and the manifest, and holds one platform of an index. Layers that it has are
 //! left out; where it does not find them, all are sent, once.
+//!
+//! # Deleting
+//!
+//! An image goes alone: those without names that it was built on stay, which podman before 4.3 cannot do.
 //!
 //! # Settings
 //!

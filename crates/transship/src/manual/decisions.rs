@@ -327,3 +327,15 @@
 //! 1.2 those of ICU4X, with 20 packages, 1.1 those of `unicode-rs`, with 5. Hosts of registries are ASCII, so `Cargo.lock` has 1.1, in
 //! the way that [its authors give](https://docs.rs/crate/idna_adapter/latest). No manifest asks for it, so programs that use the library
 //! choose for themselves. The price: `cargo update` alone brings 1.2 back; then `cargo update -p idna_adapter --precise 1.1.0`.
+//!
+//! # 102. An image goes without those that it was built on
+//!
+//! `docker rmi` and `podman rmi` also remove the images without names that an image was built on. A commit that is given up removes what the
+//! engine loaded of it, and with that an image of the user would go, only as it is the base of the new one. So engines are asked not to prune:
+//! `noprune` of docker's API, `--no-prune` of podman's command, and libpod's request for several images, as its request for one has no
+//! such parameter. A deletion that somebody asked for does the same, as its promise says and as `skopeo delete` does. The price: intermediate
+//! images of `podman build` stay until `podman image prune`.
+//!
+//! podman hides an intermediate image once another one is built on it, which it tells by layers and history. The listing is podman's: with all of
+//! them, each step of a build would be an image, and `--all-images` would copy them. The kit's claim is `bases: Hidden`, held to its other side: the reference
+//! opens the image, and the image is listed again when the other one is deleted. IDs are looked up among all images.

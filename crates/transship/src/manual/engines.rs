@@ -59,6 +59,10 @@
 //! A name without a domain is one of `docker.io`, as everywhere here and in skopeo: what `podman build -t app` makes is
 //! `localhost/app`. IDs are `@ID`, as podman shows them.
 //!
+//! `list` and `--all-images` leave out what `podman images` hides: intermediate images, which have no name and on which another image is
+//! built. `podman images --all` shows them, and `@ID` opens them. podman does not say the variant of an ARM image, so `list` shows
+//! `linux/arm`; `inspect` reads the image, and says it.
+//!
 //! Layers that podman has are not sent again. What `podman manifest` makes are lists and no images: they are not listed, and
 //! copied by name they are the image for this machine.
 //!
@@ -251,6 +255,9 @@
 //!
 //! The image that had the name stays in the engine without one, as after `docker build`: `list` shows it by its ID, and
 //! `docker image prune` or `delete docker-daemon:sha256:ID` removes it. By its ID an image goes with all of its names, and `delete` lists them.
+//!
+//! `delete` removes that image alone. `docker rmi` and `podman rmi` also remove images without names that it was built on; here these stay, and
+//! `list` shows them, until `docker image prune` or `podman image prune` removes them. podman before 4.3 cannot leave them.
 //!
 //! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
 //! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.

@@ -203,6 +203,7 @@
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
+//! | `bases: Hidden` | an engine hides images without names that others are built on, as podman does | `list` becomes too long |
 //! | `dropped: InTasks` | what was begun is ended by requests, in tasks that end soon | it is blocking work: a runtime waits for that by itself |
 //! | `reading: InOnePass` | a service sends an image as one stream, each time that it is read | a seek is tedious |
 //! | `found: Trusted` | a remote place keeps blobs by their digests, and its word is all there is | the bytes are on this machine: hash them |
@@ -213,8 +214,8 @@
 //!   (`layers: Tars`), names that neither docker nor a layout has and, where it is claimed, those with an address of IPv6
 //!   (`names`), joining (`append: Refused`), replacing an archive as a whole (`replaces: Images`, `Names`).
 //! - *So it has to be:* nothing is found where no image was written (`empty: None`), images of one config are one
-//!   (`manifests: Rebuilt`, where a place holds several), what lost its name stays (`replaces: Names`), and `comes_once` is
-//!   true (`reading: InOnePass`).
+//!   (`manifests: Rebuilt`, where a place holds several), what lost its name stays (`replaces: Names`), what is hidden is
+//!   opened by its reference and is listed again (`bases: Hidden`), and `comes_once` is true (`reading: InOnePass`).
 //! - *So much, and no more:* something may be left, or nothing. What is left goes with the next collection (`leftover`,
 //!   `abandoned`), files do not grow with each image that shares a layer or is deleted (`space`), tasks end within 5
 //!   seconds (`dropped`).
