@@ -203,6 +203,8 @@ pub enum Taken {
     AtTheEnd,
     /// Where the one stood that had the name.
     InItsPlace,
+    /// As that, since an image stands where the oldest of its names does; so one that had no name, and gets one, moves to the end.
+    WithItsNames,
 }
 
 /// What a listing lists.

@@ -44,9 +44,15 @@ pub(crate) fn shown(written: Vec<Entry>, facts: &Facts) -> Vec<Entry> {
             let lost_all = named && old.names.is_empty() && identity(&old.built, facts) != id;
             !(lost_all && facts.has(Ability::OneWithoutName))
         });
-        match shown.iter_mut().find(|old| identity(&old.built, facts) == id) {
-            Some(same) => same.names.extend(new.names),
-            None => shown.push(new),
+        let Some(at) = shown.iter().position(|old| identity(&old.built, facts) == id) else {
+            shown.push(new);
+            continue;
+        };
+        let gets_its_first = shown[at].names.is_empty() && !new.names.is_empty();
+        shown[at].names.extend(new.names);
+        if facts.claims.taken == Taken::WithItsNames && gets_its_first {
+            let moved = shown.remove(at);
+            shown.push(moved);
         }
     }
     shown

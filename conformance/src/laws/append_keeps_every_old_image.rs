@@ -11,7 +11,7 @@ use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::snapshot::Shown;
 use crate::strategies::{archives as generated, corner_archives, distinct};
-use crate::{Ability, Broken, Held, Law, Listed};
+use crate::{Ability, Broken, Held, Law, Listed, Taken};
 
 pub(crate) const LAW: Law = Law {
     name: "append_keeps_every_old_image",
@@ -71,9 +71,11 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
     expected::check(&after, &want, lab.facts())?;
     for (at, was) in before.images().iter().enumerate() {
         let same = |is: &&Shown| is.seen.root.bytes() == was.seen.root.bytes();
-        let is = match lab.claims().listed {
-            Listed::Images => after.images().get(at),
-            Listed::Names => after.images().iter().find(same),
+        let keeps_its_place =
+            lab.claims().listed == Listed::Images && lab.claims().taken != Taken::WithItsNames;
+        let is = match after.images().get(at) {
+            is if keeps_its_place => is,
+            _ => after.images().iter().find(same),
         };
         let reference = &was.reference;
         let Some(is) = is else { return Err(Broken::new(format!("{reference} is gone"))) };

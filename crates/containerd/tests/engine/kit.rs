@@ -40,7 +40,7 @@ impl Fixture for Namespaces {
             // Its connection is kept.
             .with(Dropped::AtOnce)
             // A name's age is that of its record.
-            .with(Taken::InItsPlace)
+            .with(Taken::WithItsNames)
             .with(Empty::None)
             .with(Digests::Sha256)
     }

@@ -135,7 +135,7 @@ impl Fixture for InProcess {
         let claims = Claims::engine().with(Empty::None).with(Digests::Sha256);
         match self.0.keeps {
             // A name's place is that of its record.
-            Keeps::Blobs => claims.with(Manifests::Kept).with(Taken::InItsPlace),
+            Keeps::Blobs => claims.with(Manifests::Kept).with(Taken::WithItsNames),
             // It unpacks layers.
             Keeps::Layers(_) if self.0.names_ipv6() => claims.with(Layers::Tars),
             Keeps::Layers(_) => claims.with(Layers::Tars).with(Names::DockerNotIpv6),

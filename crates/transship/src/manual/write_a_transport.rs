@@ -199,7 +199,7 @@
 //! | `abandoned: Blobs` | a collector of garbage exists, and after it the place is as it was before | staging is not cleaned up |
 //! | `leftover: UntilCollected` | what was replaced or deleted stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
 //! | `space: Pages` | an embedded database keeps free pages, and bytes that are old in them | files are written anew, or can be: what is deleted has to make room |
-//! | `taken: InItsPlace` | the format orders images so | - |
+//! | `taken: InItsPlace`, `WithItsNames` | the format orders images so | - |
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
