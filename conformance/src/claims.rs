@@ -30,6 +30,8 @@ pub struct Claims {
     pub taken: Taken,
     /// What a listing lists.
     pub listed: Listed,
+    /// Whether details say the variants of platforms.
+    pub variants: Variants,
     /// Whether an image without a name is listed while another image is built on it.
     pub bases: Bases,
     /// Whether an archive of no images is there.
@@ -134,6 +136,7 @@ claims! {
     names: Names,
     taken: Taken,
     listed: Listed,
+    variants: Variants,
     bases: Bases,
     empty: Empty,
     replaces: Replaces,
@@ -215,6 +218,16 @@ pub enum Listed {
     Images,
     /// Names, in an order of their own: an image of several names stands there several times. So a registry lists its tags.
     Names,
+}
+
+/// Whether details say the variants of platforms, as the `v7` of `linux/arm/v7`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Variants {
+    /// They do.
+    #[default]
+    Said,
+    /// They say none, since an engine does not; the image that is read does.
+    NotSaid,
 }
 
 /// Whether an image without a name is listed while another image is built on it, which has its layers and its history, and one

@@ -38,6 +38,8 @@ pub(crate) fn shown(written: Vec<Entry>, facts: &Facts) -> Vec<Entry> {
     for new in written {
         let taken: Vec<_> = new.names.iter().map(|name| meaning(name, facts)).collect();
         let id = identity(&new.built, facts);
+        let had_none = |old: &Entry| old.names.is_empty() && identity(&old.built, facts) == id;
+        let gets_its_first = !new.names.is_empty() && shown.iter().any(had_none);
         shown.retain_mut(|old| {
             let named = !old.names.is_empty();
             old.names.retain(|name| !taken.contains(&meaning(name, facts)));
@@ -48,7 +50,6 @@ pub(crate) fn shown(written: Vec<Entry>, facts: &Facts) -> Vec<Entry> {
             shown.push(new);
             continue;
         };
-        let gets_its_first = shown[at].names.is_empty() && !new.names.is_empty();
         shown[at].names.extend(new.names);
         if facts.claims.taken == Taken::WithItsNames && gets_its_first {
             let moved = shown.remove(at);

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The labels of what a law generates, in the order of its strategy.
 const LABELS: &[(&[&str], &[&str])] = &[
+    (&["a_base_image_stays"], &["image", "microseconds before the drop"]),
     (&["a_collection_waits_for_writers"], &["image", "written by"]),
     (
         &["a_commit_dropped_in_a_writer_is_whole_or_not_there"],

@@ -4,7 +4,8 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -32,7 +33,7 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
         return;
     }
     let kept = Path::new(package).join(KEPT);
-    let settings = Settings::default().or_env().with_kept(&kept, scheme, law.name);
+    let settings = Settings::default().with_env().with_kept(&kept, scheme, law.name);
     let name = name_of(module, law);
     let settings = settings.with_test(&name);
     let (outcome, took) = run(fixture, law, &settings);
@@ -44,46 +45,58 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
     }
 }
 
-/// Runs all laws in one test, where places share what takes long to start, as an engine; so many of them at once. `TRANSSHIP_LAW`
-/// chooses one. The settings have the name of the [test](Settings::with_test), which has to ask [`is_child`](crate::is_child) first;
-/// cases that once failed are those of a file of the package.
+/// Runs all laws in one test, where places share what takes long to start, as an engine. It runs several laws at once, as `at_once`
+/// says. `TRANSSHIP_LAW` chooses those whose names hold it. The settings have the name of the [test](Settings::with_test). Cases that
+/// once failed are kept in a file of the package.
 ///
 /// # Panics
-/// When a law does not hold.
+/// When a law does not hold; when no law is chosen.
 #[track_caller]
 pub fn test_all(fixture: &Arc<dyn Fixture>, settings: &Settings, at_once: usize, package: &str) {
     let scheme = fixture.transport().scheme();
-    if env::var("TRANSSHIP_TRANSPORT").is_ok_and(|only| only != scheme) {
+    let is_other = env::var("TRANSSHIP_TRANSPORT").is_ok_and(|only| only != scheme);
+    if crate::is_child(&**fixture) || is_other {
         return;
     }
-    let only = env::var("TRANSSHIP_LAW").ok();
-    let laws = ALL.iter().filter(|law| only.as_deref().is_none_or(|only| only == law.name));
-    let (laws, failed) = (Mutex::new(laws), Mutex::new(Vec::new()));
-    let next = || laws.lock().ok()?.next();
+    let only = env::var("TRANSSHIP_LAW").unwrap_or_default();
+    let chosen: Vec<&Law> = ALL.iter().filter(|law| law.name.contains(&only)).collect();
+    assert!(!chosen.is_empty(), "no law has {only:?} in its name");
+    let next = AtomicUsize::new(0);
+    let next = || chosen.get(next.fetch_add(1, Ordering::Relaxed)).copied();
+    let failed = Mutex::new(Vec::new());
     let hold = |law: &Law| {
-        let settings = settings.clone().with_kept(&Path::new(package).join(KEPT), scheme, law.name);
-        let (outcome, took) = run(Arc::clone(fixture), law, &settings);
-        let name = settings.test().map_or_else(String::new, |test| test.to_string());
-        write_report(&format!("{name}::{}", law.name), scheme, law, &outcome, took, &settings);
-        say(&format!("{:6} ms {}", took.as_millis(), law.name));
-        match outcome {
-            Outcome::Held(_) => {}
-            Outcome::NotClaimed(why) => say(&format!("          not run: {why}")),
-            Outcome::Broken { why, .. } => {
-                failed
-                    .lock()
-                    .into_iter()
-                    .for_each(|mut all| all.push(format!("{}: {why}", law.name)));
-            }
-        }
+        let kept = Path::new(package).join(KEPT);
+        let settings = settings.clone().with_kept(&kept, scheme, law.name);
+        let broken = hold_in_all(fixture, law, &settings);
+        failed.lock().unwrap_or_else(PoisonError::into_inner).extend(broken);
     };
     std::thread::scope(|scope| {
-        for _ in 0..at_once {
+        for _ in 0..at_once.max(1) {
             scope.spawn(|| std::iter::from_fn(next).for_each(hold));
         }
     });
-    let failed = failed.into_inner().unwrap_or_default();
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+/// Why a law does not hold. It is said at once, as later laws may end the program.
+fn hold_in_all(fixture: &Arc<dyn Fixture>, law: &Law, settings: &Settings) -> Option<String> {
+    let scheme = fixture.transport().scheme();
+    let (outcome, took) = run(Arc::clone(fixture), law, settings);
+    let test = settings.test().unwrap_or_default();
+    write_report(&format!("{test}::{}", law.name), scheme, law, &outcome, took, settings);
+    match outcome {
+        Outcome::Held(_) => None,
+        Outcome::NotClaimed(why) => {
+            say(&format!("{scheme}: {} is not run: {why}", law.name));
+            None
+        }
+        Outcome::Broken { why, .. } => {
+            let why = format!("{scheme}: {}: {why}", law.name);
+            say(&why);
+            Some(why)
+        }
+    }
 }
 
 /// Not by a macro: the test harness would keep that to itself.

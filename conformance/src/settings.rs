@@ -51,9 +51,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// As the environment says, and where it says nothing, as these are.
+    /// With what the environment says in their place.
     #[must_use]
-    pub fn or_env(self) -> Self {
+    pub fn with_env(self) -> Self {
         let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let seed = env::var("TRANSSHIP_SEED").unwrap_or_default();
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);

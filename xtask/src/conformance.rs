@@ -33,13 +33,18 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     args.finish()?;
     // One for all programs, so that the whole run can be run again.
     let seed = seed.map(|seed| if seed == "random" { fresh_seed() } else { seed });
-    let variables = [
-        ("TRANSSHIP_TRANSPORT", transport),
-        ("TRANSSHIP_SEED", seed),
-        ("TRANSSHIP_CASE", case),
-        ("TRANSSHIP_LAW", law),
-    ];
-    let (good, rows) = hold(&variables, [cases.as_deref(); 2])?;
+    let what = What {
+        variables: vec![
+            ("TRANSSHIP_TRANSPORT", transport),
+            ("TRANSSHIP_SEED", seed),
+            ("TRANSSHIP_CASE", case),
+            ("TRANSSHIP_LAW", law.clone()),
+        ],
+        law,
+        cases: cases.clone(),
+        cases_of_engines: cases,
+    };
+    let (good, rows) = hold(&what)?;
     if rows.is_empty() {
         return Err("no law ran".to_owned());
     }
@@ -51,16 +56,37 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     Ok(good && rows.iter().all(|row| row.report["outcome"] != "broken"))
 }
 
-/// Fewer cases than a run of its own has: the fixed seed has been looked at before. The second is for engines, which take seconds for
-/// each.
-const FRESH_CASES: [Option<&str>; 2] = [Some("8"), Some("3")];
+/// What is run.
+struct What {
+    /// For the kit.
+    variables: Vec<(&'static str, Option<String>)>,
+    law: Option<String>,
+    cases: Option<String>,
+    /// Engines take seconds for each.
+    cases_of_engines: Option<String>,
+}
+
+/// Fewer cases than a run of its own has: the fixed seed has been looked at before.
+const FRESH_CASES: &str = "8";
+
+/// As these, of engines.
+const FRESH_CASES_OF_ENGINES: &str = "3";
 
 /// All transports, with a seed that nobody has seen before, which is printed. The cases that are not generated have been looked at
 /// before.
-pub(crate) fn fresh() -> Result<Counts> {
-    let variables =
-        [("TRANSSHIP_SEED", Some(fresh_seed())), ("TRANSSHIP_CORNERS", Some("0".to_owned()))];
-    let (good, rows) = hold(&variables, FRESH_CASES)?;
+pub(crate) fn fresh(require_peers: bool) -> Result<Counts> {
+    let seed = fresh_seed();
+    let what = What {
+        variables: vec![
+            ("TRANSSHIP_SEED", Some(seed)),
+            ("TRANSSHIP_CORNERS", Some("0".to_owned())),
+            ("TRANSSHIP_REQUIRE_PEERS", require_peers.then(|| "1".to_owned())),
+        ],
+        law: None,
+        cases: Some(FRESH_CASES.to_owned()),
+        cases_of_engines: Some(FRESH_CASES_OF_ENGINES.to_owned()),
+    };
+    let (good, rows) = hold(&what)?;
     let broken = || rows.iter().filter(|row| row.report["outcome"] == "broken");
     for row in broken() {
         println!(
@@ -79,16 +105,14 @@ pub(crate) fn fresh() -> Result<Counts> {
 fn fresh_seed() -> String {
     use std::hash::{BuildHasher, RandomState};
     let seed = RandomState::new().hash_one(0) >> 1;
-    println!("the seed of this run: {seed} (again: cargo xtask conformance --seed {seed})");
+    println!(
+        "the seed of this run: {seed} (again: cargo xtask conformance --seed {seed} --cases {FRESH_CASES})"
+    );
     seed.to_string()
 }
 
-/// Runs the laws of all transports, with variables for the kit, and so many cases: of engines the second. Whether all programs
-/// succeeded, and what became of each law.
-fn hold(
-    variables: &[(&str, Option<String>)],
-    cases: [Option<&str>; 2],
-) -> Result<(bool, Vec<Row>)> {
+/// Runs the laws of all transports. Whether all programs succeeded, and what became of each law.
+fn hold(what: &What) -> Result<(bool, Vec<Row>)> {
     let reports = sh::target()?.join("conformance");
     let (mut good, mut rows) = (true, Vec::new());
     for target in targets()? {
@@ -97,21 +121,26 @@ fn hold(
         fs::create_dir_all(&reports).map_err(|e| format!("{}: {e}", reports.display()))?;
         let mut command = sh::command(&target.path, ["--quiet"]);
         command.current_dir(&target.folder).env("TRANSSHIP_REPORT", &reports);
-        let given = variables.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-        command.envs(given.clone());
-        let law = given.into_iter().find(|(name, _)| *name == "TRANSSHIP_LAW");
-        let filter = if is_engine(&target) { Some(KIT) } else { law.map(|(_, law)| law) };
-        let cases = cases[usize::from(is_engine(&target))];
-        command.args(filter).envs(cases.map(|cases| ("TRANSSHIP_CASES", cases)));
+        let given = what.variables.iter();
+        command.envs(given.filter_map(|(name, value)| Some((name, value.as_ref()?))));
+        let (filter, cases) = if is_engine(&target) {
+            (Some(KIT), &what.cases_of_engines)
+        } else {
+            (what.law.as_deref(), &what.cases)
+        };
+        command.args(filter).envs(cases.iter().map(|cases| ("TRANSSHIP_CASES", cases)));
         good &= sh::cargo_quietly(&mut command)?;
         let found = read(&reports)?;
+        if found.is_empty() && is_engine(&target) {
+            println!("{}: no law ran; is its engine installed?", target.folder.display());
+        }
         keep(&target.folder, &found)?;
         rows.extend(found);
     }
     Ok((good, rows))
 }
 
-/// The tests of an engine that hold it to all laws; each may need the engine, and skips them without.
+/// The tests of an engine that hold it to all laws. Without the engine they are skipped.
 const KIT: &str = "kit::";
 
 fn is_engine(target: &Program) -> bool {

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     }
     counts += runner(&mut tests)?;
     counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;
-    counts += conformance::fresh().unwrap_or_else(|reason| {
+    counts += conformance::fresh(require_peers).unwrap_or_else(|reason| {
         println!("FAILED   conformance: {reason}");
         Counts::one(false)
     });

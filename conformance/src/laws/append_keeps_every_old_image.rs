@@ -73,10 +73,8 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
         let same = |is: &&Shown| is.seen.root.bytes() == was.seen.root.bytes();
         let keeps_its_place =
             lab.claims().listed == Listed::Images && lab.claims().taken != Taken::WithItsNames;
-        let is = match after.images().get(at) {
-            is if keeps_its_place => is,
-            _ => after.images().iter().find(same),
-        };
+        let mut images = after.images().iter();
+        let is = if keeps_its_place { images.nth(at) } else { images.find(same) };
         let reference = &was.reference;
         let Some(is) = is else { return Err(Broken::new(format!("{reference} is gone"))) };
         // It may have got another name; what had none, and was listed by its digest, is listed by that.

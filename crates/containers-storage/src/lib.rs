@@ -38,7 +38,7 @@
 //!
 //! # Deleting
 //!
-//! An image goes alone: those without names that it was built on stay, which podman before 4.3 cannot do.
+//! The image alone is removed. Images without names that it was built on stay; podman before 4.3 removes them, too.
 //!
 //! # Settings
 //!

@@ -60,6 +60,12 @@ pub(crate) struct Line {
     is_manifest_list: Option<bool>,
 }
 
+/// What podman says, or writes before it ends, when it fails by a fault of its own.
+const PODMAN_FAILED: &str = "nil pointer dereference";
+
+/// How often podman is asked that fails so.
+const TRIES: u32 = 3;
+
 /// What is larger is no list of images: its size is that of its manifest.
 const LARGEST_LIST: u64 = 64 << 10;
 
@@ -87,7 +93,7 @@ impl Podman {
     async fn listed(&self, of: Which) -> Result<Vec<Listed>> {
         let route = self.route().await?;
         let mut images = Vec::new();
-        for line in route.lines(of).await? {
+        for line in again(|| route.lines(of)).await? {
             let is_list = match line.is_manifest_list {
                 Some(is_list) => is_list,
                 None => line.size <= LARGEST_LIST && route.is_list(&line.id).await,
@@ -158,7 +164,8 @@ impl Engine for Podman {
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {
-        match self.route().await?.inspect(image).await {
+        let route = self.route().await?;
+        match again(|| route.inspect(image)).await {
             Ok(found) => Ok(Inspected { id: format!("sha256:{}", found.id), ..found }),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.images().await {
                 Ok(images) => {
@@ -171,7 +178,8 @@ impl Engine for Podman {
     }
 
     async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>> {
-        let mut found = self.route().await?.inspect_all(ids).await?;
+        let route = self.route().await?;
+        let mut found = again(|| route.inspect_all(ids)).await?;
         for image in &mut found {
             image.id = format!("sha256:{}", image.id);
         }
@@ -215,6 +223,17 @@ impl Engine for Podman {
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
         self.route().await?.load(tar).await
     }
+}
+
+/// Asks again where podman itself has failed, as podman 4.3 does when another image is removed at that moment.
+async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    for _ in 1..TRIES {
+        match ask().await {
+            Err(error) if error.message().contains(PODMAN_FAILED) => {}
+            done => return done,
+        }
+    }
+    ask().await
 }
 
 /// What `podman build -t app` makes is `localhost/app`, which `app` does not mean here.

@@ -140,7 +140,7 @@ impl Route for Service {
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        let path = format!("/v{}{}", self.version, libpod::removal(image));
+        let path = format!("/v{}{}", self.version, libpod::removal_path(image));
         let answer = self.says(self.address.ask(Method::DELETE, &path).await)?;
         self.says(libpod::removed(&answer.all(ANSWER_LIMIT).await?))
     }

@@ -72,7 +72,8 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
 
     /// What is known of an image without reading its layers.
     ///
-    /// - What it says is what reading the image would say.
+    /// - What it says is what reading the image would say. Only variants of platforms may be left out, where an engine does not say
+    ///   them.
     ///
     /// By default it opens the image and [reads](EntryDetails::read) its manifests and configs, which is enough unless
     /// the archive knows it for less.

@@ -18,8 +18,8 @@ pub struct EntryDetails {
     /// The digest of the config; `None` for an index, and where [details are costly](crate::ArchiveReader::details_are_costly) and
     /// the image would have to be read for it.
     pub image_id: Option<Digest>,
-    /// What it runs on, one for each image in an index, attestations left out. Where details are costly, one may lack its variant:
-    /// podman does not say it.
+    /// What it runs on, one for each image in an index, attestations left out. An engine may leave out variants, as podman
+    /// does.
     pub platforms: Vec<Platform>,
     /// The size of its layers as stored, in bytes, of all its platforms that are present.
     pub size: u64,

@@ -147,16 +147,13 @@ impl Engine for Daemon {
 
     async fn remove(&self, image: &str) -> Result<()> {
         let found = self.found().await?;
-        let is_podman = found.store == Store::Podman;
-        // Else the images without names go that it was built on.
-        let path = if is_podman {
-            libpod::removal(image)
-        } else {
-            format!("/images/{}?noprune=true", encoded(image))
+        // Else images without names go that it was built on.
+        let (path, removed): (_, fn(&[u8]) -> Result<()>) = match found.store {
+            Store::Podman => (libpod::removal_path(image), libpod::removed),
+            _ => (format!("/images/{}?noprune=true", encoded(image)), |_| Ok(())),
         };
         let said = self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await?;
-        let removed = if is_podman { libpod::removed(&said) } else { Ok(()) };
-        removed.context(|| found.to_string())
+        removed(&said).context(|| found.to_string())
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

@@ -33,7 +33,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Whether it can load layers that are compressed with zstd. One that cannot gets them decompressed.
     async fn takes_zstd(&self) -> Result<bool>;
 
-    /// All images.
+    /// All images, but for those that the engine calls intermediate: they have no name, and another one is built on them.
     async fn images(&self) -> Result<Vec<Listed>>;
 
     /// One image, by what the engine calls it.

@@ -7,7 +7,7 @@
 //! | `docker-daemon:NAME[:TAG]` | the image of a name; without a tag `latest` |
 //! | `docker-daemon:NAME@DIGEST` | the image that was pulled by a digest; for reading only |
 //! | `docker-daemon:sha256:HEX` | the image of an ID, in full; for reading only |
-//! | `docker-daemon:` | all images of the engine |
+//! | `docker-daemon:` | all images of the engine, but for those that it calls intermediate |
 //!
 //! # Which engine
 //!

@@ -54,6 +54,6 @@ fn laws() {
     }
     let Some(running) = Running::start("kit") else { return };
     let fixture: Arc<dyn Fixture> = Arc::new(Namespaces { folder: running.folder().to_owned() });
-    let settings = Settings::default().with_cases(1).or_env().with_test(TEST);
+    let settings = Settings::default().with_cases(1).with_env().with_test(TEST);
     test_all(&fixture, &settings, 1, env!("CARGO_MANIFEST_DIR"));
 }

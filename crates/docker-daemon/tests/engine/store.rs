@@ -413,6 +413,9 @@ fn of_images(
         (&Method::DELETE, _) if state.fault == Fault::RefusesNamesAndRemovals => {
             message(500, "the database of names is read-only")
         }
+        (&Method::DELETE, _) if query != "noprune=true" => {
+            message(500, "images without names that it was built on would go, too")
+        }
         (&Method::DELETE, image) if state.fault == Fault::InUse && state.is_last_name(image) => {
             message(409, "conflict: unable to delete (must be forced) - container 1 is using it")
         }

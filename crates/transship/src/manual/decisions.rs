@@ -330,12 +330,12 @@
 //!
 //! # 102. An image goes without those that it was built on
 //!
-//! `docker rmi` and `podman rmi` also remove the images without names that an image was built on. A commit that is given up removes what the
-//! engine loaded of it, and with that an image of the user would go, only as it is the base of the new one. So engines are asked not to prune:
-//! `noprune` of docker's API, `--no-prune` of podman's command, and libpod's request for several images, as its request for one has no
-//! such parameter. A deletion that somebody asked for does the same, as its promise says and as `skopeo delete` does. The price: intermediate
-//! images of `podman build` stay until `podman image prune`.
+//! `docker rmi` and `podman rmi` also remove images without names that an image was built on. A copy that fails removes again what the engine
+//! has loaded. podman takes an image for built on another one by layers and history alone, so it then removed images of the user. Now
+//! engines are asked not to prune: `noprune` of docker's API, `--no-prune` of podman's command, and libpod's request for several
+//! images; its request for one image has no such parameter. `delete` asks for the same, as its promise says and as `skopeo delete` does. The price: what
+//! a build left stays until `docker image prune` or `podman image prune`.
 //!
-//! podman hides an intermediate image once another one is built on it, which it tells by layers and history. The listing is podman's: with all of
-//! them, each step of a build would be an image, and `--all-images` would copy them. The kit's claim is `bases: Hidden`, held to its other side: the reference
+//! podman hides an image without a name once another one is built on it. The listing is podman's: otherwise each step of a build would be an
+//! image, and `--all-images` would copy all of them. The kit's claim is `bases: Hidden`, held to its other side: the reference
 //! opens the image, and the image is listed again when the other one is deleted. IDs are looked up among all images.

@@ -256,8 +256,8 @@
 //! The image that had the name stays in the engine without one, as after `docker build`: `list` shows it by its ID, and
 //! `docker image prune` or `delete docker-daemon:sha256:ID` removes it. By its ID an image goes with all of its names, and `delete` lists them.
 //!
-//! `delete` removes that image alone. `docker rmi` and `podman rmi` also remove images without names that it was built on; here these stay, and
-//! `list` shows them, until `docker image prune` or `podman image prune` removes them. podman before 4.3 cannot leave them.
+//! `delete` removes that image alone. `docker rmi` and `podman rmi` also remove images without names that it was built on. Here these stay, and
+//! `list` shows the last of them; `docker image prune` and `podman image prune` remove all. podman before 4.3 always removes them.
 //!
 //! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
 //! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.

@@ -203,6 +203,7 @@
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
+//! | `variants: NotSaid` | an engine does not say the variant of an image without a save of all of it | the config is at hand |
 //! | `bases: Hidden` | an engine hides images without names that others are built on, as podman does | `list` becomes too long |
 //! | `dropped: InTasks` | what was begun is ended by requests, in tasks that end soon | it is blocking work: a runtime waits for that by itself |
 //! | `reading: InOnePass` | a service sends an image as one stream, each time that it is read | a seek is tedious |
@@ -215,13 +216,13 @@
 //!   (`names`), joining (`append: Refused`), replacing an archive as a whole (`replaces: Images`, `Names`).
 //! - *So it has to be:* nothing is found where no image was written (`empty: None`), images of one config are one
 //!   (`manifests: Rebuilt`, where a place holds several), what lost its name stays (`replaces: Names`), what is hidden is
-//!   opened by its reference and is listed again (`bases: Hidden`), and `comes_once` is true (`reading: InOnePass`).
+//!   opened by its reference and is listed again (`bases: Hidden`), no variant is said (`variants: NotSaid`), and `comes_once` is true (`reading: InOnePass`).
 //! - *So much, and no more:* something may be left, or nothing. What is left goes with the next collection (`leftover`,
 //!   `abandoned`), files do not grow with each image that shares a layer or is deleted (`space`), tasks end within 5
 //!   seconds (`dropped`).
 //! - *Not where it cannot be:* `found: Trusted` is refused where the kit sees the files.
 //!
-//! The others are only believed: `writers: One`, `processes: One`, `taken: InItsPlace`, `listed: Names`, `chosen: ByName`, and
+//! The others are only believed: `writers: One`, `processes: One`, `taken: InItsPlace` and `WithItsNames`, `listed: Names`, `chosen: ByName`, and
 //! `names: Docker` where the names of layouts would do as well.
 //!
 //! # An embedded database
@@ -355,6 +356,7 @@
 //! | `names_stay_with_their_image` | a tag leads to the image beside it |
 //! | `shared_blobs_are_stored_once` | ten images of one base take ten times the room |
 //! | `an_image_twice_is_one` | a second tag doubles the image, or takes the first tag's place |
+//! | `a_base_image_stays` | an image of yours goes with one that was built on it: when that is deleted, or its copy fails |
 //! | `append_keeps_every_old_image` | adding an image loses or changes another one |
 //! | `replacing_while_joining_loses_nothing` | what was joined last night brings back what was replaced, or points into it |
 //! | `a_name_taken_over_moves` | two images answer to one name |
