@@ -61,7 +61,7 @@
 //! | `TRANSSHIP_CORNERS` | the most that are run of the cases that are looked at each time (all) |
 //! | `TRANSSHIP_PATIENCE` | how many seconds one step may take (60); a case gets four times as much, and a law has a limit, too |
 //! | `TRANSSHIP_TRANSPORT` | the scheme of the one transport to look at |
-//! | `TRANSSHIP_LAW` | the one law to look at, in a test of all laws ([`test_all`]) |
+//! | `TRANSSHIP_LAW` | in a test of all laws ([`test_all`]): run those whose names contain this |
 //! | `TRANSSHIP_REPORT` | a folder for one JSON file for each law that ran |
 //!
 //! Cases that once failed are run first: `tests/conformance.kept` of the package has a line `SCHEME LAW SEED CASE` for each.

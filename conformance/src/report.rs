@@ -46,7 +46,7 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
 }
 
 /// Runs all laws in one test, where places share what takes long to start, as an engine. It runs several laws at once, as `at_once`
-/// says. `TRANSSHIP_LAW` chooses those whose names hold it. The settings have the name of the [test](Settings::with_test). Cases that
+/// says. `TRANSSHIP_LAW` chooses those whose names contain it. The settings have the name of the [test](Settings::with_test). Cases that
 /// once failed are kept in a file of the package.
 ///
 /// # Panics

@@ -69,13 +69,14 @@ struct What {
 /// Fewer cases than a run of its own has: the fixed seed has been looked at before.
 const FRESH_CASES: &str = "8";
 
-/// As these, of engines.
+/// The same for engines.
 const FRESH_CASES_OF_ENGINES: &str = "3";
 
 /// All transports, with a seed that nobody has seen before, which is printed. The cases that are not generated have been looked at
 /// before.
 pub(crate) fn fresh(require_peers: bool) -> Result<Counts> {
     let seed = fresh_seed();
+    println!("again: cargo xtask conformance --seed {seed} --cases {FRESH_CASES}");
     let what = What {
         variables: vec![
             ("TRANSSHIP_SEED", Some(seed)),
@@ -105,9 +106,7 @@ pub(crate) fn fresh(require_peers: bool) -> Result<Counts> {
 fn fresh_seed() -> String {
     use std::hash::{BuildHasher, RandomState};
     let seed = RandomState::new().hash_one(0) >> 1;
-    println!(
-        "the seed of this run: {seed} (again: cargo xtask conformance --seed {seed} --cases {FRESH_CASES})"
-    );
+    println!("the seed of this run: {seed}");
     seed.to_string()
 }
 
