@@ -139,7 +139,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - Of the references that it gives, one for each name, each opens the image.
     /// - All of an index is kept, whatever [platform](Commit::platform) is preferred of it.
     /// - What it takes reads back as it was given: where that cannot be, because the image contradicts itself, it is
-    ///   refused.
+    ///   refused, or where an engine takes it, `Corrupt` when it is read.
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
 }
 

@@ -246,9 +246,7 @@ impl Inspected {
             details.platforms.extend(known(platform));
             return Ok(details);
         };
-        let images = parts.iter().filter(|part| part.available);
-        let images = images.filter_map(|part| part.image_data.as_ref());
-        details.platforms.extend(images.filter_map(ImageData::runs_on));
+        details.platforms.extend(parts.iter().filter_map(Part::runs_on));
         Ok(details)
     }
 
@@ -268,24 +266,40 @@ pub struct Part {
     /// Whether the engine has all of it.
     #[serde(default)]
     pub available: bool,
-    /// Of an image, and not of what is attested of one.
+    /// Of an image that is there, and not of what is attested of one.
     #[serde(default)]
     pub image_data: Option<ImageData>,
+    /// What the index says of it.
+    #[serde(default)]
+    pub descriptor: Option<Listing>,
 }
 
-/// What is said of an image below an index.
+impl Part {
+    /// What it runs on; also of one that the engine lacks, as the index says it.
+    fn runs_on(&self) -> Option<Platform> {
+        let said = self.image_data.as_ref().map(|image| &image.platform);
+        let listed = self.descriptor.as_ref().map(|listed| &listed.platform);
+        let fields = said.or(listed)?.clone();
+        let platform = known(serde_json::from_value(Value::Object(fields)).ok()?)?;
+        (!platform.is_unknown()).then_some(platform)
+    }
+}
+
+/// What an index says of a manifest.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Listing {
+    /// What it runs on.
+    #[serde(default)]
+    pub platform: Map<String, Value>,
+}
+
+/// What is said of an image below an index, where it is there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageData {
     /// What it runs on: what the index says, and where it says nothing the config.
     #[serde(default)]
     pub platform: Map<String, Value>,
-}
-
-impl ImageData {
-    fn runs_on(&self) -> Option<Platform> {
-        known(serde_json::from_value(Value::Object(self.platform.clone())).ok()?)
-    }
 }
 
 /// The engine gives an empty text for what it does not know.
@@ -413,7 +427,13 @@ mod tests {
         let part = r#"{"os":"linux","architecture":"arm","variant":"v7"}"#;
         let part = format!(r#"{{"ID":"{id}","Available":true,"ImageData":{{"Platform":{part}}}}}"#);
         let containerd = format!(r#"{{"Id":"{id}","Manifests":[{part}]}}"#);
-        for said in [driver, containerd] {
+        // Of one that was not pulled, nothing else is said.
+        let absent = r#"{"platform":{"os":"linux","architecture":"arm","variant":"v7"}}"#;
+        let absent = format!(r#"{{"ID":"{id}","Available":false,"Descriptor":{absent}}}"#);
+        let attested = r#"{"platform":{"os":"unknown","architecture":"unknown"}}"#;
+        let attested = format!(r#"{{"ID":"{id}","Available":true,"Descriptor":{attested}}}"#);
+        let sparse = format!(r#"{{"Id":"{id}","Manifests":[{absent},{attested}]}}"#);
+        for said in [driver, containerd, sparse] {
             let image: Inspected = serde_json::from_str(&said).unwrap();
             let platforms = image.details().unwrap().platforms;
             assert_eq!(platforms.len(), 1, "{said}");

@@ -242,6 +242,9 @@ impl State {
                     Document::Image(image) => self.blobs.get(image.config.digest.as_ref()),
                     _ => None,
                 });
+                if let Some(listed) = listed {
+                    part["Descriptor"] = json!(listed);
+                }
                 let attests = listed.is_some_and(Descriptor::is_attestation);
                 if let Some(config) = config.filter(|_| !attests) {
                     let said = listed.and_then(|listed| listed.platform.as_ref());
