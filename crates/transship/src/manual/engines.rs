@@ -61,7 +61,8 @@
 //!
 //! `list` and `--all-images` leave out what `podman images` hides: intermediate images, which have no name and on which another image is
 //! built. `podman images --all` shows them, and `@ID` opens them. podman does not say the variant of an ARM image, so `list` shows
-//! `linux/arm`; `inspect` reads the image, and says it.
+//! `linux/arm`; `inspect` reads the image, and says it. podman does not hold compressed layers to the config: it takes an image whose layers are
+//! in another order than the config says, from skopeo as from transship, and reading it is an error ("its content is not what its digest says").
 //!
 //! Layers that podman has are not sent again. What `podman manifest` makes are lists and no images: they are not listed, and
 //! copied by name they are the image for this machine.
