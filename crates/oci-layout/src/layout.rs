@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use transship_archive::docker_save::{
+    MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, parse_entries,
+};
 use transship_archive::layout::{
     INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex, check_layout,
 };
@@ -129,6 +132,13 @@ impl Layout {
             Err(e) if e.kind().is_of_content() => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// How many images the `manifest.json` of `docker save` lists beside `index.json`; 0 where there is none.
+    pub(crate) fn count_for_docker(&self) -> Result<usize> {
+        let bytes = self.storage.document(MANIFEST_NAME, DOCKER_LIMIT)?;
+        // Where it cannot be read, docker cannot either.
+        Ok(bytes.and_then(|bytes| parse_entries(&bytes).ok()).map_or(0, |images| images.len()))
     }
 
     /// All bytes of a small blob, checked; `what` says what it is, in errors.

@@ -284,7 +284,7 @@ fn is_nameless_referrer(layout: &Layout, image: &Image) -> Result<bool> {
 }
 
 /// The index of entries that are one multi-platform image together: none has a name, and their platforms all differ.
-/// Build tools write this.
+/// Build tools write this. A `docker save` is none: there `manifest.json` lists them, too, as images of their own.
 fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option<Manifest>> {
     if layout.index().malformed().next().is_some() {
         return Ok(None);
@@ -307,7 +307,7 @@ fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option
         }
         entries.push(entry);
     }
-    if platforms.len() < 2 {
+    if platforms.len() < 2 || layout.count_for_docker()? >= images.len() {
         return Ok(None);
     }
     let index = json!({

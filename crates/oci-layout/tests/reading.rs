@@ -201,6 +201,26 @@ async fn entries_of_a_platform_each_are_one_image() {
     }
 }
 
+/// docker saves two images without names so, where they run on different platforms.
+#[tokio::test]
+async fn entries_that_docker_lists_too_are_images_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (amd, arm) = (image_for("amd", "amd64"), image_for("arm", "arm64"));
+    let entries = [&amd, &arm].map(|image| entry(&image.manifest, &json!({})));
+    lay_out(dir.path(), &index_of(&entries), &bytes_of(&[&amd, &arm]));
+    let for_docker = |count: usize| {
+        let image = json!({"Config": "blobs/sha256/x", "RepoTags": null, "Layers": []});
+        let list = json!(vec![image; count]).to_string();
+        fs::write(dir.path().join("manifest.json"), list).unwrap();
+    };
+    for (count, images) in [(1, 1), (2, 2)] {
+        for_docker(count);
+        let reader =
+            OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await.unwrap();
+        assert_eq!(reader.entries().len(), images, "{count} images for docker");
+    }
+}
+
 #[tokio::test]
 async fn referrers_do_not_count() {
     let dir = tempfile::tempdir().unwrap();
