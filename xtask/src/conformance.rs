@@ -70,7 +70,7 @@ struct What {
 const FRESH_CASES: &str = "8";
 
 /// The same for engines.
-const FRESH_CASES_OF_ENGINES: &str = "3";
+const FRESH_CASES_OF_ENGINES: &str = "1";
 
 /// All transports, with a seed that nobody has seen before, which is printed. The cases that are not generated have been looked at
 /// before.
