@@ -33,8 +33,8 @@ const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 /// [`libpod`](transship_docker_daemon::libpod).
 const NO_PRUNE: &str = "--no-prune";
 
-/// What an older one says.
-const UNKNOWN_NO_PRUNE: &str = "unknown flag: --no-prune";
+/// What an older one says of it.
+const UNKNOWN_FLAG: &str = "unknown flag";
 
 /// The command, for one store. Before what a user has named stands `--`: a name that begins with `-` is no flag.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Route for Command {
 
     async fn remove(&self, image: &str) -> Result<()> {
         match self.run(&["rmi", NO_PRUNE, "--", image]).await {
-            Err(error) if error.message().contains(UNKNOWN_NO_PRUNE) => {
+            Err(error) if error.message().contains(UNKNOWN_FLAG) => {
                 self.run(&["rmi", "--", image]).await.map(drop)
             }
             removed => removed.map(drop),
