@@ -361,7 +361,12 @@ pub fn kind_of(words: &str) -> ErrorKind {
     } else if has(&["permission denied"]) {
         ErrorKind::Denied
     } else if ends_in_a_layer
-        || has(&["archive/tar: invalid tar header", "Digest did not match", "invalid diffID"])
+        || has(&[
+            "archive/tar: invalid tar header",
+            "Digest did not match",
+            "invalid diffID",
+            "two different DiffID values",
+        ])
     {
         // A layer is no tar, or not the one that the config says.
         ErrorKind::Corrupt
@@ -412,6 +417,7 @@ mod tests {
             ),
             ("Error processing tar file(exit status 1): unexpected EOF", ErrorKind::Corrupt),
             ("archive/tar: invalid tar header", ErrorKind::Corrupt),
+            ("Layer tarfile a used for two different DiffID values", ErrorKind::Corrupt),
             ("unexpected EOF", ErrorKind::Unexpected),
             ("write /var/x: no space left on device", ErrorKind::NoSpace),
         ] {
