@@ -38,7 +38,6 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
             ("TRANSSHIP_TRANSPORT", transport),
             ("TRANSSHIP_SEED", seed),
             ("TRANSSHIP_CASE", case),
-            ("TRANSSHIP_LAW", law.clone()),
         ],
         law,
         cases: cases.clone(),
@@ -56,9 +55,9 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     Ok(good && rows.iter().all(|row| row.report["outcome"] != "broken"))
 }
 
-/// What is run.
+/// Which laws and cases a run has.
 struct What {
-    /// For the kit.
+    /// Of the environment, for the kit.
     variables: Vec<(&'static str, Option<String>)>,
     law: Option<String>,
     cases: Option<String>,
@@ -127,6 +126,7 @@ fn hold(what: &What) -> Result<(bool, Vec<Row>)> {
         } else {
             (what.law.as_deref(), &what.cases)
         };
+        command.envs(what.law.iter().map(|law| ("TRANSSHIP_LAW", law)));
         command.args(filter).envs(cases.iter().map(|cases| ("TRANSSHIP_CASES", cases)));
         good &= sh::cargo_quietly(&mut command)?;
         let found = read(&reports)?;

@@ -29,11 +29,11 @@ const AT_ONCE: usize = 100;
 /// address.
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
-/// Without it, images without names go that an image was built on. podman has it since 4.3: see
+/// Without it, podman also removes images without names that the image was built on. podman has it since 4.3: see
 /// [`libpod`](transship_docker_daemon::libpod).
 const NO_PRUNE: &str = "--no-prune";
 
-/// What an older one says of it.
+/// What an older podman says of it.
 const UNKNOWN_FLAG: &str = "unknown flag";
 
 /// The command, for one store. Before what a user has named stands `--`: a name that begins with `-` is no flag.

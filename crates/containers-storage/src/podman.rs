@@ -60,10 +60,10 @@ pub(crate) struct Line {
     is_manifest_list: Option<bool>,
 }
 
-/// What podman says, or writes before it ends, when it fails by a fault of its own.
+/// What podman says, or prints as it crashes, when it fails by a fault of its own.
 const PODMAN_FAILED: &str = "nil pointer dereference";
 
-/// How often podman is asked that fails so.
+/// How many times podman is asked when it fails so.
 const TRIES: u32 = 3;
 
 /// What is larger is no list of images: its size is that of its manifest.

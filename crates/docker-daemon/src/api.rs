@@ -147,7 +147,7 @@ impl Engine for Daemon {
 
     async fn remove(&self, image: &str) -> Result<()> {
         let found = self.found().await?;
-        // Else images without names go that it was built on.
+        // Without `noprune`, the engine also removes images without names that this one was built on.
         let (path, removed): (_, fn(&[u8]) -> Result<()>) = match found.store {
             Store::Podman => (libpod::removal_path(image), libpod::removed),
             _ => (format!("/images/{}?noprune=true", encoded(image)), |_| Ok(())),
