@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use transship_archive::docker_save::{
-    MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, parse_entries,
+    MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, parse_manifest,
 };
 use transship_archive::layout::{
     INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex, check_layout,
@@ -134,11 +134,17 @@ impl Layout {
         }
     }
 
-    /// How many images the `manifest.json` of `docker save` lists beside `index.json`; 0 where there is none.
-    pub(crate) fn count_for_docker(&self) -> Result<usize> {
-        let bytes = self.storage.document(MANIFEST_NAME, DOCKER_LIMIT)?;
-        // Where it cannot be read, docker cannot either.
-        Ok(bytes.and_then(|bytes| parse_entries(&bytes).ok()).map_or(0, |images| images.len()))
+    /// The paths of the configs that the `manifest.json` of `docker save` lists beside `index.json`: none where it is not there,
+    /// or where docker could not read it either.
+    pub(crate) fn configs_for_docker(&self) -> Result<HashSet<String>> {
+        let bytes = self.storage.document(MANIFEST_NAME, DOCKER_LIMIT);
+        let images =
+            bytes.and_then(|bytes| bytes.map_or(Ok(Vec::new()), |bytes| parse_manifest(&bytes)));
+        match images {
+            Ok(images) => Ok(images.into_iter().map(|image| image.config).collect()),
+            Err(e) if e.kind().is_of_content() => Ok(HashSet::new()),
+            Err(e) => Err(e),
+        }
     }
 
     /// All bytes of a small blob, checked; `what` says what it is, in errors.

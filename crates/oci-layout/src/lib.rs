@@ -20,7 +20,7 @@
 //! An entry's name is its annotation `io.containerd.image.name`, or else `org.opencontainers.image.ref.name`, which beside
 //! the first is an alias that images may share. Names are looked up as they stand, then among the aliases, then as docker
 //! means them. Entries with one digest are one image with several names. Entries without names whose platforms all differ
-//! are together one multi-platform image, unless `manifest.json` lists each of them, as in a `docker save`. Entries whose manifest has a `subject` are about other images, and no images.
+//! are together one multi-platform image, unless `manifest.json` lists the config of each, as in a `docker save`. Entries whose manifest has a `subject` are about other images, and no images.
 //! Neither are those whose name is a tag of cosign, `sha256-HEX.sig`, `.att` or `.sbom`: they stand beside the image with that
 //! digest, and come and go with it. Such an entry is opened by its name all the same. In a layout that `cosign save` made, the
 //! annotation `kind` says the same.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
-use transship_archive::layout::{Malformed, entry_name};
+use transship_archive::layout::{Malformed, blob_path, entry_name};
 use transship_core::{
     CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, INDEX_DEPTH,
     ImageConfig, ImageName, Manifest, MediaType, Platform, Result, ResultExt, few, is_index_type,
@@ -307,7 +307,7 @@ fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option
         }
         entries.push(entry);
     }
-    if platforms.len() < 2 || layout.count_for_docker()? >= images.len() {
+    if platforms.len() < 2 || are_saved(layout, &entries)? {
         return Ok(None);
     }
     let index = json!({
@@ -316,6 +316,24 @@ fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option
         "manifests": entries,
     });
     Manifest::new(index.to_string()).map(Some).context(|| "the entries of index.json together")
+}
+
+/// Whether the `manifest.json` of `docker save` lists each of these images.
+fn are_saved(layout: &Layout, entries: &[Descriptor]) -> Result<bool> {
+    let configs = layout.configs_for_docker()?;
+    if configs.is_empty() {
+        return Ok(false);
+    }
+    for entry in entries.iter().filter(|entry| !entry.is_attestation()) {
+        let manifest = layout.glance(entry)?;
+        let Some(Document::Image(image)) = manifest.as_ref().map(Manifest::document) else {
+            return Ok(false);
+        };
+        if !configs.contains(&blob_path(&image.config.digest)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What an entry runs on, as it says, or else as its config does.

@@ -208,17 +208,32 @@ async fn entries_that_docker_lists_too_are_images_of_their_own() {
     let (amd, arm) = (image_for("amd", "amd64"), image_for("arm", "arm64"));
     let entries = [&amd, &arm].map(|image| entry(&image.manifest, &json!({})));
     lay_out(dir.path(), &index_of(&entries), &bytes_of(&[&amd, &arm]));
-    let for_docker = |count: usize| {
-        let image = json!({"Config": "blobs/sha256/x", "RepoTags": null, "Layers": []});
-        let list = json!(vec![image; count]).to_string();
-        fs::write(dir.path().join("manifest.json"), list).unwrap();
+    let config = |image: &Made| {
+        let Document::Image(image) = image.manifest.document() else { panic!("an image") };
+        json!({"Config": format!("blobs/sha256/{}", image.config.digest.encoded()), "RepoTags": null, "Layers": []})
     };
-    for (count, images) in [(1, 1), (2, 2)] {
-        for_docker(count);
-        let reader =
-            OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await.unwrap();
-        assert_eq!(reader.entries().len(), images, "{count} images for docker");
+    let (amd, arm) = (config(&amd), config(&arm));
+    let other = json!({"Config": "blobs/sha256/x", "RepoTags": ["x:1"], "Layers": []});
+    let listed = async || {
+        let reader = OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await;
+        reader.unwrap().entries().len()
+    };
+    let path = dir.path().join("manifest.json");
+    for (list, images) in [
+        (json!([amd, arm]), 2),
+        (json!([amd]), 1),
+        // Of another layout.
+        (json!([amd, other]), 1),
+        (json!([other, other]), 1),
+        (json!({"x": 1}), 1),
+    ] {
+        fs::write(&path, list.to_string()).unwrap();
+        assert_eq!(listed().await, images, "{list}");
     }
+    // No file of docker's.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(listed().await, 1);
 }
 
 #[tokio::test]
