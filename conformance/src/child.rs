@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     Read,
     /// Opens the reference that is its place, which has to be the image of the number `first`.
     Open,
+    /// Opens its place, where it must not find that image.
+    Miss,
 }
 
 /// Does the job of a process that a law started, if this is one. To be asked first by a test that gives its name to
@@ -170,6 +172,7 @@ impl fmt::Display for Job {
             Kind::Collect => write!(f, "which collects {count} times"),
             Kind::Read => write!(f, "which reads {count} times"),
             Kind::Open => write!(f, "which opens image {first} by its reference"),
+            Kind::Miss => write!(f, "which opens the place of image {first}"),
         }
     }
 }
@@ -186,6 +189,7 @@ impl Job {
             Kind::Collect => "collect",
             Kind::Read => "read",
             Kind::Open => "open",
+            Kind::Miss => "miss",
         };
         json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
     }
@@ -204,6 +208,7 @@ impl Job {
             Some("collect") => Kind::Collect,
             Some("read") => Kind::Read,
             Some("open") => Kind::Open,
+            Some("miss") => Kind::Miss,
             _ => return Err(wrong()),
         };
         let at = value["at"].as_str().ok_or_else(wrong)?.to_owned();
@@ -258,6 +263,7 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
                 }
                 Kind::Collect => collect(&*transport, &at).await?,
                 Kind::Open => open(&*transport, &at, number, &facts).await?,
+                Kind::Miss => miss(&*transport, &at, number, &facts).await?,
                 Kind::Read | Kind::Join => look(&*transport, &at, job.first, &facts).await?,
             }
         }
@@ -343,6 +349,17 @@ async fn open(transport: &dyn Transport, at: &Reference, number: u8, facts: &Fac
     let what = || format!("opening {at}, which another process gave");
     let source = transport.source(at, &ReadOptions::default()).await.during(what)?;
     Seen::read(&*source).await.during(what)?.is(&image(number)?, facts).during(what)
+}
+
+/// How long a place that another process holds open is waited for.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// No image is at a place that another process alone sees.
+async fn miss(transport: &dyn Transport, at: &Reference, number: u8, facts: &Facts) -> Held {
+    let found = tokio::time::timeout(WAIT, open(transport, at, number, facts)).await;
+    let seen = matches!(found, Ok(Ok(())));
+    hold!(!seen, "it finds the image, so `processes: One` is claimed without need");
+    Ok(())
 }
 
 /// What is there is whole, and one of the images that are being written.

@@ -24,6 +24,8 @@ pub struct Claims {
     pub digests: Digests,
     /// What may be a layer.
     pub layers: Layers,
+    /// Whether an image that contradicts itself is refused.
+    pub contradictions: Contradictions,
     /// Which names images may have.
     pub names: Names,
     /// Where an image stands that took over a name.
@@ -133,6 +135,7 @@ claims! {
     manifests: Manifests,
     digests: Digests,
     layers: Layers,
+    contradictions: Contradictions,
     names: Names,
     taken: Taken,
     listed: Listed,
@@ -184,6 +187,17 @@ pub enum Layers {
     Tars,
 }
 
+/// Whether an image is refused whose layers are in another order than its config says, where manifests are
+/// [rebuilt](Manifests::Rebuilt).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contradictions {
+    /// It is, or it reads back as it was given.
+    #[default]
+    Refused,
+    /// Where its layers are compressed, it is taken, and reading them is `Corrupt`: so podman does.
+    Taken,
+}
+
 /// Which names images may have, where they may have some.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
@@ -206,7 +220,8 @@ pub enum Taken {
     AtTheEnd,
     /// Where the one stood that had the name.
     InItsPlace,
-    /// As that, since an image stands where the oldest of its names does; so one that had no name, and gets one, moves to the end.
+    /// An image stands where the oldest of its names does. One that loses that name moves to where the next one is, and one that had
+    /// no name moves to the end when it gets one. What took over a name may stand in its place or at the end.
     WithItsNames,
 }
 

@@ -66,6 +66,8 @@ pub enum Ability {
     ShowsAtFinish,
     /// Several images in one place, without one chosen, are ambiguous.
     Ambiguity,
+    /// A place without a name means a default name, as `latest`.
+    DefaultName,
     /// Images can be deleted.
     Deletion,
     /// What no image needs can be collected.
@@ -78,6 +80,8 @@ pub enum Ability {
     ManyWriters,
     /// Several processes see one place.
     ManyProcesses,
+    /// One process sees a place, and no other one.
+    OneProcess,
     /// The kit sees what is stored.
     Files,
 }
@@ -97,9 +101,7 @@ impl Ability {
             Self::OneWithoutName => {
                 "any number of images may be without a name, so users lose nothing, and no second one is refused"
             }
-            Self::Indexes => {
-                "single images only are held, so of an image for several platforms users keep one"
-            }
+            Self::Indexes => "single images only are held, so of several platforms users keep one",
             Self::SparseIndexes => {
                 "indexes are whole, so users cannot keep some platforms of an image under its digest"
             }
@@ -127,6 +129,7 @@ impl Ability {
             Self::Ambiguity => {
                 "a place means one name where users say none, so they are not told that there are several images"
             }
+            Self::DefaultName => "users lose nothing: a place means the only image in it",
             Self::Deletion => "images cannot be deleted, so users delete them by other means",
             Self::Collection => {
                 "nothing can be collected, so bytes that other tools left behind stay until users remove the place"
@@ -141,6 +144,7 @@ impl Ability {
             Self::ManyProcesses => {
                 "one process sees what is stored, so users lose it when that process ends"
             }
+            Self::OneProcess => "users lose nothing: other processes see what one stores",
             Self::Files => {
                 "the kit sees no files, so users have its author's word that nothing is left behind and that damage is found"
             }
@@ -243,10 +247,12 @@ impl Facts {
             Ability::Referrers => accepts.referrers == AcceptsReferrers::Accepted,
             Ability::ShowsAtFinish => self.shows == Shows::AtFinish,
             Ability::Ambiguity => claims.chosen == Chosen::Only,
+            Ability::DefaultName => claims.chosen == Chosen::ByName,
             Ability::NothingLeft => claims.leftover == Leftover::Nothing,
             Ability::ReplacesArchives => claims.replaces == Replaces::Archives,
             Ability::ManyWriters => claims.writers == Writers::Many,
             Ability::ManyProcesses => claims.processes == Processes::Many,
+            Ability::OneProcess => claims.processes == Processes::One,
         }
     }
 

@@ -53,6 +53,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         ],
         &["images, as written"],
     ),
+    (&["a_place_alone_is_its_default_name"], &["other images", "another one comes last"]),
     (&["a_reader_reads_what_it_lists"], &["images before", "images after"]),
     (&["a_reference_is_a_fixed_point"], &["locators"]),
     (

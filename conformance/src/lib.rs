@@ -93,9 +93,9 @@ mod watch;
 
 pub use broken::{Broken, Held};
 pub use claims::{
-    Abandoned, Append, Bases, Chosen, Claim, Claims, Digests, Dropped, Empty, Found, Layers,
-    Leftover, Listed, Manifests, Names, Processes, Reading, Replaces, Space, Taken, Variants,
-    Writers,
+    Abandoned, Append, Bases, Chosen, Claim, Claims, Contradictions, Digests, Dropped, Empty,
+    Found, Layers, Leftover, Listed, Manifests, Names, Processes, Reading, Replaces, Space, Taken,
+    Variants, Writers,
 };
 pub use facts::{Ability, Facts};
 pub use fixture::{Fixture, Place};

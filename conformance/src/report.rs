@@ -67,7 +67,7 @@ pub fn test_all(fixture: &Arc<dyn Fixture>, settings: &Settings, at_once: usize,
     let hold = |law: &Law| {
         let kept = Path::new(package).join(KEPT);
         let settings = settings.clone().with_kept(&kept, scheme, law.name);
-        let broken = hold_in_all(fixture, law, &settings);
+        let broken = run_and_report(fixture, law, &settings);
         failed.lock().unwrap_or_else(PoisonError::into_inner).extend(broken);
     };
     std::thread::scope(|scope| {
@@ -80,7 +80,7 @@ pub fn test_all(fixture: &Arc<dyn Fixture>, settings: &Settings, at_once: usize,
 }
 
 /// Why a law does not hold. It is said at once, as later laws may end the program.
-fn hold_in_all(fixture: &Arc<dyn Fixture>, law: &Law, settings: &Settings) -> Option<String> {
+fn run_and_report(fixture: &Arc<dyn Fixture>, law: &Law, settings: &Settings) -> Option<String> {
     let scheme = fixture.transport().scheme();
     let (outcome, took) = run(Arc::clone(fixture), law, settings);
     let test = settings.test().unwrap_or_default();

@@ -248,6 +248,9 @@ fn checked(watch: Arc<Watch>, law: &Law, fixture: Arc<dyn Fixture>, settings: Se
     if settings.test().is_none() {
         // Nobody said which test another process could run.
         facts.claims.processes = Processes::One;
+        if law.needs.contains(&Ability::OneProcess) {
+            return Outcome::NotClaimed("no test is named that another process could run");
+        }
     }
     if let Some(why) = facts.lacks(law.needs) {
         return Outcome::NotClaimed(why);

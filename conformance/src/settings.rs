@@ -51,7 +51,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// With what the environment says in their place.
+    /// What the environment says takes precedence over these.
     #[must_use]
     pub fn with_env(self) -> Self {
         let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

@@ -39,7 +39,7 @@ cargo xtask bench   [--runs 5] [--image FILE] [--filter S] [--old TRANSSHIP]
                                                     ours, skopeo and the primitives, side by side
 cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--case N] [--json]
                                                     the laws of the conformance kit, for every transport, as a
-                                                    table; engines have 1 case of each law, where none is said
+                                                    table; without --cases, engines run 1 case of each law
 cargo xtask trace   [--scheme S [--program FILE] [--changes]]
                                                     what the traits cannot see, by strace (Linux) over our command, or over
                                                     one of yours with the transport S, whose places are paths; with

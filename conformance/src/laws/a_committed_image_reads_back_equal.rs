@@ -10,11 +10,11 @@ use transship_core::{
 use super::fails;
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Built, Image, Node};
+use crate::model::{Built, Form, Image, Layer, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, meaning, names, nodes};
-use crate::{Ability, Held, Law, Layers, Listed, Manifests};
+use crate::{Ability, Broken, Contradictions, Held, Law, Layers, Listed, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "a_committed_image_reads_back_equal",
@@ -54,45 +54,78 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-/// An image whose layers are not in the order that its config says reads back as it is, or is refused. An engine that unpacks layers
-/// may take it, and is then `Corrupt` when it is read.
+/// An image whose layers are not in the order that its config says reads back as it is, or is refused, or is taken as is claimed.
 fn contradictory(lab: &Lab, image: &Image) -> Held {
+    let takes = lab.claims().contradictions == Contradictions::Taken;
+    if let Some(built) = in_another_order(image)? {
+        return lab.step(async {
+            match taken(lab, &built).await? {
+                Some(source) if takes && is_corrupt(&*source).await => Ok(()),
+                Some(source) => Seen::read(&*source).await?.is(&built, lab.facts()),
+                None => Ok(()),
+            }
+            .during(|| OTHER_ORDER)
+        });
+    }
+    // There is nothing to change in this one.
+    let gzip = |seed| Layer { form: Form::Gzip(1), ..Layer::tar(seed, 900) };
+    let image = Image { layers: vec![gzip(1), gzip(2)], ..Image::simple(1) };
+    let Some(built) = in_another_order(&image)?.filter(|_| takes) else { return Ok(()) };
+    lab.step(async {
+        let source = taken(lab, &built).await?;
+        let Some(source) = source else {
+            return Err(Broken::new("it is refused, so `contradictions: Taken` is claimed without need"));
+        };
+        hold!(is_corrupt(&*source).await, "no layer is `Corrupt`, as `contradictions: Taken` says");
+        Ok(())
+    })
+    .during(|| OTHER_ORDER)
+}
+
+const OTHER_ORDER: &str = "committing layers in another order than the config says";
+
+fn in_another_order(image: &Image) -> Held<Option<Built>> {
     let mut built = image.build()?;
     let mut root: serde_json::Value =
         serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;
-    let Some(layers) = root["layers"].as_array_mut() else { return Ok(()) };
+    let Some(layers) = root["layers"].as_array_mut() else { return Ok(None) };
     let before = layers.clone();
     layers.reverse();
     if *layers == before {
-        return Ok(());
+        return Ok(None);
     }
     built.root = Manifest::new(root.to_string())?;
-    lab.step(async {
-        let destination = lab.destination(WriteMode::Create, &[]).await?;
-        put_all(&*destination, &built).await?;
-        let what = "committing layers in another order than the config says";
-        match destination.commit(Commit::new(&built.root)).await {
-            Ok(committed) => {
-                let source = lab.source(&committed.references[0]).await.during(|| what)?;
-                if lab.claims().layers == Layers::Tars && is_corrupt(&*source).await {
-                    return Ok(());
-                }
-                let seen = Seen::read(&*source).await.during(|| what)?;
-                seen.is(&built, lab.facts()).during(|| what)
-            }
-            refused => fails(refused, &[ErrorKind::Unsupported, ErrorKind::Corrupt], &[], what),
-        }
-    })
+    Ok(Some(built))
 }
 
+/// Commits an image that may be refused as one that contradicts itself.
+async fn taken(lab: &Lab, built: &Built) -> Held<Option<Box<dyn ImageSource>>> {
+    let destination = lab.destination(WriteMode::Create, &[]).await?;
+    put_all(&*destination, built).await?;
+    match destination.commit(Commit::new(&built.root)).await {
+        Ok(committed) => Ok(Some(lab.source(&committed.references[0]).await?)),
+        refused => {
+            let kinds = [ErrorKind::Unsupported, ErrorKind::Corrupt];
+            fails(refused, &kinds, &[], OTHER_ORDER)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Whether the config is whole, and a layer is not what its descriptor says.
 async fn is_corrupt(source: &dyn ImageSource) -> bool {
     let Ok(root) = source.root().await else { return false };
-    let mut corrupt = false;
-    for layer in root.document().parts() {
-        let read = async { source.blob(layer).await?.bytes(layer.size).await };
-        corrupt |= read.await.is_err_and(|error| error.kind() == ErrorKind::Corrupt);
+    let Document::Image(image) = root.document() else { return false };
+    let read = async |blob: &Descriptor| source.blob(blob).await?.bytes(blob.size).await;
+    if read(&image.config).await.is_err() {
+        return false;
     }
-    corrupt
+    for layer in &image.layers {
+        if read(layer).await.is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Opens a destination and puts all of an image to it. What the destination says of itself stays as it is.

@@ -5,14 +5,14 @@ use transship_core::{ImageName, WriteMode};
 
 use super::write_archive;
 use crate::broken::{While, hold};
-use crate::expected;
+use crate::expected::{self, Entry};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Archive, Image, Named, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Shown, Snapshot};
 use crate::strategies::{names, plain_images};
-use crate::{Ability, Held, Law};
+use crate::{Ability, Broken, Held, Law, Listed, Taken};
 
 pub(crate) const LAW: Law = Law {
     name: "a_name_taken_over_moves",
@@ -43,8 +43,41 @@ fn check(kit: &Kit) -> Held {
         }
         let want = expected::shown(build(&images)?, facts);
         expected::check_taken(&lab.snapshot()?, &want, facts)?;
+        in_order(&lab.another()?)?;
         if facts.has(Ability::Append) { at_once(&lab.another()?) } else { Ok(()) }
     })
+}
+
+/// An image gets a second name after another image came, and then loses the first one to a third image.
+fn in_order(lab: &Lab) -> Held {
+    let facts = lab.facts();
+    if facts.claims.listed == Listed::Names || !facts.has(Ability::SeveralNames) {
+        return Ok(());
+    }
+    let entry = |seed: u8, tag: &str| -> Held<Entry> {
+        let names = vec![ImageName::new(&format!("docker.io/library/{tag}:1"))?];
+        Ok(Entry { built: Image::simple(seed).build()?, names })
+    };
+    let written = [entry(1, "one")?, entry(2, "two")?, entry(1, "more")?, entry(3, "one")?];
+    lab.step(write_archive(lab, WriteMode::Create, &written))?;
+    let [first, second, _, third] = &written;
+    let snapshot = lab.snapshot()?;
+    let place = |of: &Entry| {
+        let is = |image: &Shown| image.seen.is(&of.built, facts).is_ok();
+        let at = snapshot.images().iter().position(is);
+        at.ok_or_else(|| Broken::new("an image that has a name is not listed"))
+    };
+    let (first, second, third) = (place(first)?, place(second)?, place(third)?);
+    let holds = match facts.claims.taken {
+        Taken::AtTheEnd => first < second && second < third,
+        Taken::InItsPlace => third < second && second < first,
+        Taken::WithItsNames => second < first,
+    };
+    hold!(
+        holds,
+        "of three images, the first got a name more and lost its first name to the third: they are at {first}, {second} and {third}"
+    );
+    Ok(())
 }
 
 /// If two images are opened with one name, the one that is committed last has it.

@@ -32,8 +32,7 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-/// As far as details say them: without fields that the specification does not have, and without variants where these are not said. An
-/// engine, which is asked for details, need not know them.
+/// Without what details may lack: fields that the specification does not have, and variants where the claim says so.
 fn known(mut platforms: Vec<Platform>, variants: Variants) -> Vec<Platform> {
     for platform in &mut platforms {
         platform.other.clear();
@@ -68,7 +67,9 @@ async fn all_true(lab: &Lab) -> Held {
         hold!(source.names() == entry.names, "the source and the entry have different names");
         let root = source.root().await.during(what)?;
         let most = unpacked(root.document()) + ESTIMATE;
-        let is_size = |said: u64, size: u64| said == size || is_estimate && said <= size.max(most);
+        let is_size = |said: u64, size: u64| {
+            said == size || is_estimate && (said > 0 || size == 0) && said <= size.max(most)
+        };
         if let Some(said) = &details.root {
             let found = root.descriptor();
             hold!(

@@ -47,6 +47,7 @@ laws! { $
     an_image_is_written_where_its_reference_says
     listed_references_open_the_same_image
     a_position_is_that_of_the_listing
+    a_place_alone_is_its_default_name
     a_committed_image_reads_back_equal
     every_door_gives_the_same_bytes
     a_runtime_of_one_thread_is_enough
@@ -123,6 +124,7 @@ laws! { $
     many_processes_lose_nothing
     processes_that_delete_take_nothing_else
     processes_see_whole_images
+    what_one_process_has_no_other_sees
     changed_bytes_never_read_as_true
     what_cannot_be_read_is_left_as_it_is
     a_stored_blob_that_changes_is_corrupt

@@ -24,6 +24,9 @@ pub(crate) const LAW: Law = Law {
 
 const NO_NAME: &str = "UPPER CASE and spaces";
 
+/// A name of the OCI layout's grammar.
+const OF_A_LAYOUT: &str = "kit+1";
+
 /// A name whose host is an address of IPv6.
 const IPV6: &str = "[::1]:5000/x:1";
 
@@ -62,13 +65,20 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
         "given names, it takes those to fall back to: {}",
         listed(opened.names())
     );
-    if lab.claims().names != Names::AnyText {
-        refused(lab, NO_NAME).await?;
-    }
-    if lab.claims().names == Names::DockerNotIpv6 {
-        refused(lab, IPV6).await?;
+    for name in no_names(lab.claims().names) {
+        refused(lab, name).await?;
     }
     Ok(())
+}
+
+/// Names that a place cannot hold.
+fn no_names(names: Names) -> &'static [&'static str] {
+    match names {
+        Names::AnyText => &[],
+        Names::OciOrDocker => &[NO_NAME],
+        Names::Docker => &[NO_NAME, OF_A_LAYOUT],
+        Names::DockerNotIpv6 => &[NO_NAME, OF_A_LAYOUT, IPV6],
+    }
 }
 
 async fn refused(lab: &Lab, name: &str) -> Held {
@@ -88,9 +98,8 @@ async fn refused(lab: &Lab, name: &str) -> Held {
 async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
     let mut how = how(WriteMode::Create, &[]);
     how.fallback_names = names.to_vec();
-    how.fallback_names.push(ImageName::new(NO_NAME)?);
-    if lab.claims().names == Names::DockerNotIpv6 {
-        how.fallback_names.push(ImageName::new(IPV6)?);
+    for name in no_names(lab.claims().names) {
+        how.fallback_names.push(ImageName::new(name)?);
     }
     let opened = lab.transport().destination(lab.at(), &how).await;
     let destination = opened.during(|| "opening with fallback names that it may not hold")?;

@@ -8,7 +8,7 @@ use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::{archives as generated, corner_archives};
-use crate::{Ability, Held, Law};
+use crate::{Ability, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
     name: "names_stay_with_their_image",
@@ -37,6 +37,8 @@ async fn entries_are_true(lab: &Lab) -> Held {
         hold!(first, "the first entry of a listing says that it is at {}", entry.index);
         let (raw, names) = (entry.raw_names.len(), entry.names.len());
         hold!(raw >= names, "entry {at} has {names} names, of which {raw} stand in the archive");
+        let one = lab.claims().listed == Listed::Images || names <= 1;
+        hold!(one, "entry {at} has {names} names, where each name is to be listed on its own");
     }
     Ok(())
 }

@@ -12,8 +12,9 @@ use tokio::process::ChildStdout;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
-use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
+use transship_docker_daemon::engine::{BaseImages, Chunks, Inspected, Piece};
 use transship_docker_daemon::http::{ANSWER, REMOVAL, parsed};
+use transship_docker_daemon::libpod::removes_bases;
 
 use crate::podman::{Line, Route, Which};
 use crate::process::{Loading, Running, output};
@@ -128,11 +129,12 @@ impl Route for Command {
         self.run(&["tag", "--", image, &name.to_string()]).await.map(drop)
     }
 
-    async fn remove(&self, image: &str) -> Result<()> {
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()> {
         match self.run(&["rmi", NO_PRUNE, "--", image]).await {
-            Err(error) if error.message().contains(UNKNOWN_FLAG) => {
-                self.run(&["rmi", "--", image]).await.map(drop)
-            }
+            Err(error) if error.message().contains(UNKNOWN_FLAG) => match bases {
+                BaseImages::Stay => Err(removes_bases()),
+                BaseImages::StayIfPossible => self.run(&["rmi", "--", image]).await.map(drop),
+            },
             removed => removed.map(drop),
         }
     }

@@ -38,7 +38,8 @@
 //!
 //! # Deleting
 //!
-//! The image alone is removed. Images without names that it was built on stay; podman before 4.3 removes them, too.
+//! The image alone is removed. Images without names that it was built on stay; podman before 4.3 removes them, too,
+//! so there a copy that fails leaves its image, without a name, and warns of it.
 //!
 //! # Settings
 //!

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt, parse_digest};
 use transship_docker_daemon::Memory;
 use transship_docker_daemon::engine::{
-    Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names,
+    BaseImages, Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names,
 };
 
 use crate::SCHEME;
@@ -31,7 +31,7 @@ pub(crate) trait Route: fmt::Debug + Send + Sync {
     /// The folder of the store.
     async fn graph_root(&self) -> Result<String>;
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
-    async fn remove(&self, image: &str) -> Result<()>;
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()>;
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>>;
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>>;
 }
@@ -212,8 +212,8 @@ impl Engine for Podman {
         named.context(|| format!("naming the image {name}"))
     }
 
-    async fn remove(&self, image: &str) -> Result<()> {
-        self.route().await?.remove(image).await
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()> {
+        self.route().await?.remove(image, bases).await
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

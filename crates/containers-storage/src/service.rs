@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
-use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
+use transship_docker_daemon::engine::{BaseImages, Chunks, Inspected, Piece};
 use transship_docker_daemon::http::{ANSWER_LIMIT, Address, Answer, Method, Sent, encoded, parsed};
 use transship_docker_daemon::libpod;
 
@@ -139,8 +139,9 @@ impl Route for Service {
         self.ask(Method::POST, &path).await.map(drop)
     }
 
-    async fn remove(&self, image: &str) -> Result<()> {
-        let path = format!("/v{}{}", self.version, libpod::removal_path(image));
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()> {
+        let path = self.says(libpod::removal_path(image, bases, &self.theirs))?;
+        let path = format!("/v{}{path}", self.version);
         let answer = self.says(self.address.ask(Method::DELETE, &path).await)?;
         self.says(libpod::removed(&answer.all(ANSWER_LIMIT).await?))
     }

@@ -72,8 +72,8 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
 
     /// What is known of an image without reading its layers.
     ///
-    /// - What it says is what reading the image would say. Only variants of platforms may be left out, where an engine does not say
-    ///   them.
+    /// - What it says is what reading the image would say. Where [details are costly](Self::details_are_costly), the root, the
+    ///   image ID and variants of platforms may be left out, and the size may be an estimate.
     ///
     /// By default it opens the image and [reads](EntryDetails::read) its manifests and configs, which is enough unless
     /// the archive knows it for less.

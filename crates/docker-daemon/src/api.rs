@@ -12,7 +12,9 @@ use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt,
 
 use crate::connect::Address;
 use crate::docker::{ID_IN_FULL, digits_of_id};
-use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names};
+use crate::engine::{
+    BaseImages, Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names,
+};
 use crate::find::Surroundings;
 use crate::http::{ANSWER_LIMIT, Answer, Sent, encoded, parsed};
 use crate::known::Memory;
@@ -38,6 +40,8 @@ struct Found {
     from: String,
     version: Version,
     store: Store,
+    /// Of podman, its own version.
+    podman: Option<String>,
 }
 
 impl fmt::Display for Found {
@@ -145,15 +149,16 @@ impl Engine for Daemon {
         answer.context(|| format!("naming the image {name}")).map(drop)
     }
 
-    async fn remove(&self, image: &str) -> Result<()> {
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()> {
         let found = self.found().await?;
-        // Without `noprune`, the engine also removes images without names that this one was built on.
-        let (path, removed): (_, fn(&[u8]) -> Result<()>) = match found.store {
-            Store::Podman => (libpod::removal_path(image), libpod::removed),
-            _ => (format!("/images/{}?noprune=true", encoded(image)), |_| Ok(())),
-        };
-        let said = self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await?;
-        removed(&said).context(|| found.to_string())
+        if let Some(podman) = &found.podman {
+            let path = libpod::removal_path(image, bases, podman).context(|| found.to_string())?;
+            let said = self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await?;
+            return libpod::removed(&said).context(|| found.to_string());
+        }
+        // Without `noprune`, docker also removes images without names that this one was built on.
+        let path = format!("/images/{}?noprune=true", encoded(image));
+        self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await.map(drop)
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
@@ -201,7 +206,7 @@ impl Daemon {
         let pinned = self.surroundings.api_version.as_deref();
         // Three requests are a large future.
         match address.first(Box::pin(identify(&address, pinned))).await {
-            Ok((version, store)) => Ok(Found { address, from, version, store }),
+            Ok((version, store, podman)) => Ok(Found { address, from, version, store, podman }),
             Err(error) => Err(error.context(format!("the engine at {address} (from {from})"))),
         }
     }
@@ -234,8 +239,11 @@ fn lacks_a_blob(error: Error) -> Error {
 const WITHOUT_A_VERSION: &str =
     "unset DOCKER_API_VERSION: without it the newest version is asked for that both know";
 
-/// The API that both sides speak, and how images are kept.
-async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, Store)> {
+/// The API that both sides speak, how images are kept, and of podman its version.
+async fn identify(
+    address: &Address,
+    pinned: Option<&str>,
+) -> Result<(Version, Store, Option<String>)> {
     let ping = match address.ask_first(Method::HEAD, "/_ping").await {
         Err(error)
             if error.kind() != ErrorKind::Unavailable && error.kind() != ErrorKind::Denied =>
@@ -245,7 +253,7 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         answer => answer?,
     };
     let theirs = ping.header("Api-Version").and_then(Version::parse).unwrap_or(OLDEST);
-    let podman = ping.header("Libpod-Api-Version").is_some();
+    let podman = ping.header("Libpod-Api-Version").map(str::to_owned);
     let version = match pinned {
         None => theirs.min(NEWEST),
         Some(text) => Version::parse(text.trim_start_matches('v')).ok_or_else(|| {
@@ -264,8 +272,8 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         );
         return Err(Error::new(ErrorKind::Unsupported, message).hint(hint));
     }
-    if podman {
-        return Ok((version, Store::Podman));
+    if podman.is_some() {
+        return Ok((version, Store::Podman, podman));
     }
     let path = format!("/v{}.{}/info", version.0, version.1);
     let info = address.ask_first(Method::GET, &path).await?.all(ANSWER_LIMIT).await?;
@@ -273,7 +281,8 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
     let containerd = info.driver_status.iter().flatten().any(|pair| {
         matches!(&pair[..], [key, value] if key == "driver-type" && value.contains("containerd"))
     });
-    Ok((version, if containerd { Store::Containerd } else { Store::GraphDriver }))
+    let store = if containerd { Store::Containerd } else { Store::GraphDriver };
+    Ok((version, store, None))
 }
 
 #[cfg(test)]

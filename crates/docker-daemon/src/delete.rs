@@ -7,7 +7,7 @@ use transship_core::{
     ResultExt, cancelled, spawn_to_end,
 };
 
-use crate::engine::{Engine, Locator, asked_for, sole};
+use crate::engine::{BaseImages, Engine, Locator, asked_for, sole};
 
 /// By a name, that name goes, and the image with its last one; by ID, or as the only one of the engine, the image with all of its
 /// names. When one of these cannot go,
@@ -46,7 +46,7 @@ pub(crate) async fn delete(
 
 async fn remove_each(engine: &dyn Engine, id: &str, names: &[String]) -> Result<()> {
     for (at, name) in names.iter().enumerate() {
-        if let Err(error) = in_use(engine.remove(name).await) {
+        if let Err(error) = in_use(engine.remove(name, BaseImages::StayIfPossible).await) {
             let back = give_back(engine, id, &names[..at]).await;
             return Err(back.err().unwrap_or(error).context(name));
         }

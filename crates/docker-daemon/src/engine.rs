@@ -71,11 +71,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Gives an image a name, which it takes from the image that had it.
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
 
-    /// Removes a name, and the image with its last one; by ID, an image that has none. The images that it was built on stay.
+    /// Removes a name, and the image with its last one; by ID, an image that has none.
     ///
     /// # Errors
     /// `Conflict` when a container uses the image.
-    async fn remove(&self, image: &str) -> Result<()>;
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()>;
 
     /// The tar of images.
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>>;
@@ -123,6 +123,15 @@ impl fmt::Display for Locator {
             Self::Unresolved(text) => f.write_str(text),
         }
     }
+}
+
+/// What becomes of images without names that a removed one was built on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseImages {
+    /// They stay. An engine that always removes them fails with `Unsupported`, before it removes anything.
+    Stay,
+    /// They stay, but in an engine that always removes them.
+    StayIfPossible,
 }
 
 /// How an engine keeps images.
@@ -266,7 +275,7 @@ pub struct Part {
     /// Whether the engine has all of it.
     #[serde(default)]
     pub available: bool,
-    /// Of an image that is there, and not of what is attested of one.
+    /// Of an image, also where the engine lacks it. Of an attestation only where the engine lacks that, too.
     #[serde(default)]
     pub image_data: Option<ImageData>,
     /// What the index says of it.
@@ -293,7 +302,7 @@ pub struct Listing {
     pub platform: Map<String, Value>,
 }
 
-/// What is said of an image below an index, where it is there.
+/// What is said of an image below an index.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageData {
@@ -433,12 +442,14 @@ mod tests {
         let part = r#"{"os":"linux","architecture":"arm","variant":"v7"}"#;
         let part = format!(r#"{{"ID":"{id}","Available":true,"ImageData":{{"Platform":{part}}}}}"#);
         let containerd = format!(r#"{{"Id":"{id}","Manifests":[{part}]}}"#);
-        // Of one that was not pulled, nothing else is said.
-        let absent = r#"{"platform":{"os":"linux","architecture":"arm","variant":"v7"}}"#;
-        let absent = format!(r#"{{"ID":"{id}","Available":false,"Descriptor":{absent}}}"#);
-        let attested = r#"{"platform":{"os":"unknown","architecture":"unknown"}}"#;
-        let attested = format!(r#"{{"ID":"{id}","Available":true,"Descriptor":{attested}}}"#);
-        let sparse = format!(r#"{{"Id":"{id}","Manifests":[{absent},{attested}]}}"#);
+        let listed = r#"{"platform":{"os":"linux","architecture":"arm","variant":"v7"}}"#;
+        let listed = format!(r#"{{"ID":"{id}","Available":true,"Descriptor":{listed}}}"#);
+        let unknown = r#"{"os":"unknown","architecture":"unknown"}"#;
+        let attested =
+            format!(r#"{{"ID":"{id}","Available":true,"Descriptor":{{"platform":{unknown}}}}}"#);
+        let absent =
+            format!(r#"{{"ID":"{id}","Available":false,"ImageData":{{"Platform":{unknown}}}}}"#);
+        let sparse = format!(r#"{{"Id":"{id}","Manifests":[{listed},{attested},{absent}]}}"#);
         for said in [driver, containerd, sparse] {
             let image: Inspected = serde_json::from_str(&said).unwrap();
             let platforms = image.details().unwrap().platforms;

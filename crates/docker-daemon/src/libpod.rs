@@ -3,14 +3,32 @@
 use serde::Deserialize;
 use transship_core::{Error, ErrorKind, Result};
 
-use crate::engine::kind_of;
+use crate::engine::{BaseImages, kind_of};
 use crate::http::{encoded, parsed};
 
-/// What a DELETE that removes an image is sent to, below the version of the API. Images without names that it was built on stay: libpod's
-/// request for one image alone, and the one of docker's API, remove them as well. podman 4.3 and later heed `noprune`:
-/// <https://github.com/containers/podman/pull/15093>.
-pub fn removal_path(image: &str) -> String {
-    format!("/libpod/images/remove?images={}&noprune=true", encoded(image))
+/// What a DELETE that removes an image is sent to, below the version of the API, to a podman of this version. Images without
+/// names that it was built on stay, if podman is 4.3 or later: only then it heeds `noprune`, and only in this request
+/// (<https://github.com/containers/podman/pull/15093>). libpod's request for one image, and the one of docker's API, remove them as well.
+///
+/// # Errors
+/// `Unsupported` where they are to stay, and podman is older.
+pub fn removal_path(image: &str, bases: BaseImages, podman: &str) -> Result<String> {
+    if bases == BaseImages::Stay && !keeps_bases(podman) {
+        return Err(removes_bases());
+    }
+    Ok(format!("/libpod/images/remove?images={}&noprune=true", encoded(image)))
+}
+
+/// The error of a podman that cannot remove an image alone.
+pub fn removes_bases() -> Error {
+    let message = "podman before 4.3 also removes images without names that an image was built on";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn keeps_bases(podman: &str) -> bool {
+    let mut numbers = podman.split('.').map(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().flatten(), numbers.next().flatten());
+    version >= (Some(4), Some(3))
 }
 
 /// Reads podman's answer to that, whose status is 200 also where nothing was removed.
@@ -41,6 +59,22 @@ struct Removed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_podman_removes_nothing_where_bases_are_to_stay() {
+        for (podman, keeps) in [
+            ("4.3.1", true),
+            ("4.10.0", true),
+            ("5.0.0-dev", true),
+            ("4.2.0", false),
+            ("3.4.4", false),
+            ("", false),
+        ] {
+            let path = removal_path("x", BaseImages::Stay, podman);
+            assert_eq!(path.map_err(|error| error.kind()).is_ok(), keeps, "{podman}");
+            removal_path("x", BaseImages::StayIfPossible, podman).unwrap();
+        }
+    }
 
     #[test]
     fn errors_of_a_removal() {

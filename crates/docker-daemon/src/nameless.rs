@@ -11,7 +11,7 @@ use transship_core::{
     WriteMode, cancelled, spawn_to_end,
 };
 
-use crate::engine::{Engine, Locator};
+use crate::engine::{BaseImages, Engine, Locator};
 use crate::load::Reply;
 use crate::running::{Before, Running};
 
@@ -175,7 +175,7 @@ pub(crate) async fn refuse_names(engine: &dyn Engine, names: &[DockerName]) -> R
 /// Removes an image, if it is there and still has no name.
 async fn remove(engine: &dyn Engine, id: &str) -> Result<()> {
     match engine.inspect(id).await.if_found()? {
-        Some(found) if found.names().next().is_none() => engine.remove(id).await,
+        Some(found) if found.names().next().is_none() => engine.remove(id, BaseImages::Stay).await,
         _ => Ok(()),
     }
 }

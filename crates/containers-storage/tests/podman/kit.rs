@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::mpsc::Receiver;
 use transship_conformance::{
-    Bases, Claims, Digests, Empty, Fixture, Layers, Names, Place, Settings, Variants, is_child,
-    test_all,
+    Bases, Claims, Contradictions, Digests, Empty, Fixture, Layers, Names, Place, Settings,
+    Variants, is_child, test_all,
 };
 use transship_containers_storage::{SCHEME, Storage};
 use transship_core::{
     DockerName, Error, ErrorKind, Identity, Reference, Result, Settings as Options, Transport,
 };
 use transship_docker_daemon::engine::{
-    Chunks, Engine, Inspected, Listed, Locator, Piece, Store as Kept,
+    BaseImages, Chunks, Engine, Inspected, Listed, Locator, Piece, Store as Kept,
 };
 use transship_docker_daemon::{Engines, Kind, Memory};
 
@@ -129,8 +129,8 @@ impl Engine for InFolder {
         self.engine.tag(image, name).await
     }
 
-    async fn remove(&self, image: &str) -> Result<()> {
-        self.engine.remove(image).await
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()> {
+        self.engine.remove(image, bases).await
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
@@ -151,7 +151,7 @@ impl Fixture for Podman {
     }
 
     fn place(&self) -> io::Result<Place> {
-        let store = match idle().pop() {
+        let store = match used_again() {
             Some(store) => store,
             None => started()?,
         };
@@ -168,6 +168,7 @@ impl Fixture for Podman {
             .with(Names::DockerNotIpv6)
             .with(Bases::Hidden)
             .with(Variants::NotSaid)
+            .with(Contradictions::Taken)
             .with(Empty::None)
             .with(Digests::Sha256)
     }
@@ -178,6 +179,12 @@ static IDLE: Mutex<Vec<Store>> = Mutex::new(Vec::new());
 
 fn idle() -> MutexGuard<'static, Vec<Store>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A store whose podman still runs: one that nobody asks anything ends itself after some minutes.
+fn used_again() -> Option<Store> {
+    let runs = |store: &Store| UnixStream::connect(store.path("s")).is_ok();
+    std::iter::from_fn(|| idle().pop()).find(runs)
 }
 
 fn started() -> io::Result<Store> {

@@ -13,7 +13,9 @@ use transship_conformance::{
 use transship_core::{
     DockerName, Error, ErrorKind, Identity, Reference, Result, Settings as Options, Transport,
 };
-use transship_docker_daemon::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store};
+use transship_docker_daemon::engine::{
+    BaseImages, Chunks, Engine, Inspected, Listed, Locator, Piece, Store,
+};
 use transship_docker_daemon::{Docker, Engines, Kind, Memory, SCHEME};
 
 use super::release::{Keeps, RELEASES, Release, Saves};
@@ -100,8 +102,8 @@ impl Engine for InFolder {
         self.engine.tag(image, name).await
     }
 
-    async fn remove(&self, image: &str) -> Result<()> {
-        self.engine.remove(image).await
+    async fn remove(&self, image: &str, bases: BaseImages) -> Result<()> {
+        self.engine.remove(image, bases).await
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

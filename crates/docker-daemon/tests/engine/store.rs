@@ -245,10 +245,13 @@ impl State {
                 if let Some(listed) = listed {
                     part["Descriptor"] = json!(listed);
                 }
-                let attests = listed.is_some_and(Descriptor::is_attestation);
-                if let Some(config) = config.filter(|_| !attests) {
+                // Of an attestation that is not there, the engine does not see that it is one.
+                let attests = found.is_some() && listed.is_some_and(Descriptor::is_attestation);
+                if !attests {
                     let said = listed.and_then(|listed| listed.platform.as_ref());
-                    let config: Value = serde_json::from_slice(config).unwrap_or_default();
+                    let config: Value = config
+                        .and_then(|config| serde_json::from_slice(config).ok())
+                        .unwrap_or_else(|| json!({}));
                     let mut platform = said.map_or(config, |said| json!(said));
                     // An engine knows these fields.
                     let known = ["os", "architecture", "variant", "os.version", "os.features"];

@@ -333,7 +333,8 @@
 //! `docker rmi` and `podman rmi` also remove images without names that an image was built on. A copy that fails removes again what the engine
 //! has loaded. podman takes an image for built on another one by layers and history alone, so it then removed images of the user. Now
 //! engines are asked not to prune: `noprune` of docker's API, `--no-prune` of podman's command, and libpod's request for several
-//! images; its request for one image has no such parameter. `delete` asks for the same, as its promise says and as `skopeo delete` does. The price: what
+//! images; its request for one image has no such parameter. `delete` asks for the same, as its promise says and as `skopeo delete` does.
+//! podman before 4.3 cannot: there nothing is removed after a copy that fails, and `delete` removes what `podman rmi` does. The price: what
 //! a build left stays until `docker image prune` or `podman image prune`.
 //!
 //! podman hides an image without a name once another one is built on it. The listing is podman's: otherwise each step of a build would be an

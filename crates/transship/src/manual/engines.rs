@@ -258,7 +258,8 @@
 //! `docker image prune` or `delete docker-daemon:sha256:ID` removes it. By its ID an image goes with all of its names, and `delete` lists them.
 //!
 //! `delete` removes that image alone. `docker rmi` and `podman rmi` also remove images without names that it was built on. Here these stay, and
-//! `list` shows the last of them; `docker image prune` and `podman image prune` remove all. podman before 4.3 always removes them.
+//! `list` shows the last of them; `docker image prune` and `podman image prune` remove all. podman before 4.3 always removes them
+//! with an image; so after a copy that fails, it keeps the image without a name, and the command warns of it.
 //!
 //! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
 //! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.

@@ -204,6 +204,7 @@
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
 //! | `variants: NotSaid` | an engine does not say the variant of an image without a save of all of it | the config is at hand |
+//! | `contradictions: Taken` | an engine does not compare the order of compressed layers with the config, and to see it each layer would be decompressed once more | the place has both at hand: refuse such an image with `Corrupt` |
 //! | `bases: Hidden` | an engine hides images without names that others are built on, as podman does | `list` becomes too long |
 //! | `dropped: InTasks` | what was begun is ended by requests, in tasks that end soon | it is blocking work: a runtime waits for that by itself |
 //! | `reading: InOnePass` | a service sends an image as one stream, each time that it is read | a seek is tedious |
@@ -213,17 +214,21 @@
 //!
 //! - *Refused is what is claimed not to be held:* other digests (`digests: Sha256`), layers that are no tars
 //!   (`layers: Tars`), names that neither docker nor a layout has and, where it is claimed, those with an address of IPv6
-//!   (`names`), joining (`append: Refused`), replacing an archive as a whole (`replaces: Images`, `Names`).
+//!   (`names`; with `Docker`, names of layouts, too), joining (`append: Refused`), replacing an archive as a whole (`replaces: Images`, `Names`).
 //! - *So it has to be:* nothing is found where no image was written (`empty: None`), images of one config are one
 //!   (`manifests: Rebuilt`, where a place holds several), what lost its name stays (`replaces: Names`), what is hidden is
-//!   opened by its reference and is listed again (`bases: Hidden`), no variant is said (`variants: NotSaid`), and `comes_once` is true (`reading: InOnePass`).
+//!   opened by its reference and is listed again (`bases: Hidden`), no variant is said (`variants: NotSaid`),
+//!   compressed layers in another order are taken and are then `Corrupt` (`contradictions: Taken`), and `comes_once` is true (`reading: InOnePass`).
+//!   A new image stands where the one stood whose name it took over (`taken: InItsPlace`), an image that loses its oldest name
+//!   stands where the next one is (`taken: WithItsNames`), each entry of a
+//!   listing has one name (`listed: Names`), a place alone opens the image of its default name or nothing (`chosen: ByName`),
+//!   and another process finds nothing (`processes: One`).
 //! - *So much, and no more:* something may be left, or nothing. What is left goes with the next collection (`leftover`,
 //!   `abandoned`), files do not grow with each image that shares a layer or is deleted (`space`), tasks end within 5
 //!   seconds (`dropped`).
 //! - *Not where it cannot be:* `found: Trusted` is refused where the kit sees the files.
 //!
-//! The others are only believed: `writers: One`, `processes: One`, `taken: InItsPlace` and `WithItsNames`, `listed: Names`, `chosen: ByName`, and
-//! `names: Docker` where the names of layouts would do as well.
+//! One is only believed: `writers: One`, as that two writers do no harm to each other cannot be seen of a few that did none.
 //!
 //! # An embedded database
 //!
@@ -275,6 +280,7 @@
 //! | `an_image_is_written_where_its_reference_says` | the copy went somewhere, and the printed reference opens something else |
 //! | `listed_references_open_the_same_image` | what `list` prints opens another image, or only in the process that printed it |
 //! | `a_position_is_that_of_the_listing` | `@2` of a listing on the screen is another image when it is typed |
+//! | `a_place_alone_is_its_default_name` | where a place without a name is its `latest`, it is the image that came last, or any |
 //! | `several_images_are_ambiguous` | a copy takes some image of many, and nobody notices which |
 //!
 //! Reading:
@@ -375,6 +381,7 @@
 //! | `many_processes_lose_nothing` | the same, where a lock within one program does not help |
 //! | `processes_that_delete_take_nothing_else` | the same by a clean-up in another process |
 //! | `processes_see_whole_images` | another process reads the old manifest with the new layers |
+//! | `what_one_process_has_no_other_sees` | `processes: One` is claimed, and the laws about processes do not run, though other processes see the place |
 //!
 //! # What the kit cannot see
 //!
