@@ -2,9 +2,10 @@
 
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join;
+use tokio::sync::oneshot;
 use transship_core::{DeleteOptions, Digest, ErrorKind, ImageName, Reference, WriteMode};
 
 use super::deleting_beside_writers_loses_nothing::NEEDS;
@@ -25,11 +26,11 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
-/// How often the two meet in each case, each time a bit later.
-const ROUNDS: u32 = 6;
+/// How often the two meet in each case, each time a bit later: in turns the one and the other.
+const ROUNDS: u32 = 12;
 
-/// So much later each time.
-const LATER: Duration = Duration::from_millis(2);
+/// So much later each time the commit begins.
+const LATER: Duration = Duration::from_millis(1);
 
 /// So many other images are written beside each.
 const OTHERS: u8 = 20;
@@ -39,15 +40,22 @@ fn check(kit: &Kit) -> Held {
         let name = ImageName::new("docker.io/library/kit:moves")?;
         let mut built = of_seed(image, 0)?;
         let mut shown = lab.step(lab.write(&built, WriteMode::Create, slice::from_ref(&name)))?;
+        let mut took = LATER;
         for (round, seed) in (1..=ROUNDS).zip(1_u8..) {
             let (old, at) = (built.root.descriptor().digest.clone(), shown.references.remove(0));
             built = of_seed(image, seed)?;
-            let met = lab.step(meet(lab, &at, &old, &built, &name, LATER * round))?;
-            let Some(is_committed) = met else {
+            let later = match round % 2 {
+                // The commit may take long: then the deletion looks while it goes on.
+                0 => Later::Deletion(took * round / ROUNDS),
+                _ => Later::Commit(LATER * round),
+            };
+            let met = lab.step(meet(lab, &at, &old, &built, &name, later))?;
+            let Some(committed) = met else {
                 kit.not_able("images are not deleted by their roots");
                 return Ok(());
             };
-            if is_committed {
+            if let Some(time) = committed {
+                took = time;
                 stays(lab, &built, &name)?;
             }
             let again = lab.step(lab.write(&built, WriteMode::Append, slice::from_ref(&name)))?;
@@ -61,32 +69,58 @@ fn of_seed(image: &Image, seed: u8) -> Held<Built> {
     Image { seed, ..image.clone() }.build()
 }
 
-/// One deletes the old image while another one commits the new one. Gives whether it was committed; `None` where images cannot be
-/// deleted by their roots.
+/// Which of the two begins later, and by how much.
+#[derive(Clone, Copy)]
+enum Later {
+    Commit(Duration),
+    Deletion(Duration),
+}
+
+/// One deletes the old image while another one commits the new one. Gives how long the commit took, if it was not refused; `None` where
+/// images cannot be deleted by their roots.
 async fn meet(
     lab: &Lab,
     at: &Reference,
     old: &Digest,
     new: &Built,
     name: &ImageName,
-    later: Duration,
-) -> Held<Option<bool>> {
+    later: Later,
+) -> Held<Option<Option<Duration>>> {
+    let (commit_later, delete_later) = match later {
+        Later::Commit(time) => (time, Duration::ZERO),
+        Later::Deletion(time) => (Duration::ZERO, time),
+    };
+    // The deletion is counted from when the commit is ready to begin.
+    let (ready, is_ready) = oneshot::channel();
     let is_over = AtomicBool::new(false);
     let both = async {
-        let both = join(delete(lab, at, old), commit(lab, new, name, later)).await;
+        let both = join(
+            delete(lab, at, old, is_ready, delete_later),
+            commit(lab, new, name, Some(ready), commit_later),
+        )
+        .await;
         is_over.store(true, Ordering::Relaxed);
         both
     };
     let ((deleted, committed), others) = join(both, write_until(lab, &is_over)).await;
     others?;
-    let (is_able, is_committed) = (deleted?, committed?);
-    Ok(is_able.then_some(is_committed))
+    let (is_able, committed) = (deleted?, committed?);
+    Ok(is_able.then_some(committed))
 }
 
 /// Gives whether that can be done at all.
-async fn delete(lab: &Lab, at: &Reference, root: &Digest) -> Held<bool> {
+async fn delete(
+    lab: &Lab,
+    at: &Reference,
+    root: &Digest,
+    is_ready: oneshot::Receiver<()>,
+    later: Duration,
+) -> Held<bool> {
     let transport = lab.other_transport();
+    // Where putting failed, the sender is dropped.
+    let _ = is_ready.await;
     let deletion = transport.deletion().ok_or_else(|| Broken::new("it has no deletion()"))?;
+    tokio::time::sleep(later).await;
     match deletion.delete_if(at, root, &DeleteOptions::default()).await {
         Err(e) if e.kind() == ErrorKind::Unsupported => Ok(false),
         // The new one was faster.
@@ -95,16 +129,29 @@ async fn delete(lab: &Lab, at: &Reference, root: &Digest) -> Held<bool> {
     }
 }
 
-async fn commit(lab: &Lab, new: &Built, name: &ImageName, later: Duration) -> Held<bool> {
+/// Gives how long the commit took.
+async fn commit(
+    lab: &Lab,
+    new: &Built,
+    name: &ImageName,
+    ready: Option<oneshot::Sender<()>>,
+    later: Duration,
+) -> Held<Option<Duration>> {
     let transport = lab.other_transport();
     let opened = transport.destination(lab.at(), &how(WriteMode::Append, slice::from_ref(name))).await;
     let destination = opened.during(|| "opening a place for an image beside a deletion")?;
     put_missing(&*destination, new).await?;
+    // Nobody waits for those that are written beside.
+    let _ = ready.map(|ready| ready.send(()));
     tokio::time::sleep(later).await;
+    let begun = Instant::now();
     match try_commit(destination, new).await? {
         // What it found went with the old image.
-        Err(e) if e.kind() == ErrorKind::Conflict => one_line(&e).map(|()| false),
-        done => done.during(|| format!("writing {name} beside a deletion")).map(|_| true),
+        Err(e) if e.kind() == ErrorKind::Conflict => one_line(&e).map(|()| None),
+        done => {
+            done.during(|| format!("writing {name} beside a deletion"))?;
+            Ok(Some(begun.elapsed()))
+        }
     }
 }
 
@@ -116,7 +163,7 @@ async fn write_until(lab: &Lab, is_over: &AtomicBool) -> Held {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
-        commit(lab, &Image::simple(seed).build()?, &name, Duration::ZERO).await?;
+        commit(lab, &Image::simple(seed).build()?, &name, None, Duration::ZERO).await?;
         tokio::time::sleep(Duration::from_millis(u64::from(seed))).await;
     }
     Ok(())

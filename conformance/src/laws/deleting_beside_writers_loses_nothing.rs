@@ -43,6 +43,9 @@ const IMAGES: u8 = 3;
 /// The seed of the first one that is deleted.
 const OLD: u8 = 100;
 
+/// The seed of one that is there and is not deleted.
+const STAYS: u8 = OLD + IMAGES;
+
 /// So much later each writer commits than the one before.
 const LATER: Duration = Duration::from_millis(3);
 
@@ -51,31 +54,48 @@ fn check(kit: &Kit) -> Held {
         // They have their layers in common, so that each writer finds those of what is being deleted.
         let old = (OLD..OLD + IMAGES).map(|seed| named(image, seed)).collect::<Held<Vec<_>>>()?;
         let new = (0..IMAGES).map(|seed| named(image, seed)).collect::<Held<Vec<_>>>()?;
+        let stays = named(image, STAYS)?;
+        let by_digest = has_digest(&lab.another()?)?;
         let mut there = Vec::new();
-        for (entry, at) in old.iter().zip(0..) {
+        for (entry, at) in old.iter().chain([&stays]).zip(0..) {
             let mode = if at == 0 { WriteMode::Create } else { WriteMode::Append };
-            let mut committed = lab.step(lab.write(&entry.built, mode, &entry.names))?;
+            let names = if at == 1 && by_digest { &[][..] } else { &entry.names };
+            let mut committed = lab.step(lab.write(&entry.built, mode, names))?;
             there.push(committed.references.remove(0));
         }
+        // The one that stays.
+        there.pop();
         let shows = lab.step(all_at_once(lab, &there, &new))?;
         let snapshot =
             lab.snapshot().map_err(|e| e.while_doing("after writing and deleting at once"))?;
-        let want: Vec<_> = new.iter().zip(shows).filter(|(_, shows)| *shows).collect();
-        for (entry, _) in &want {
+        let new = new.iter().zip(shows).filter(|(_, shows)| *shows).map(|(entry, _)| entry);
+        let want: Vec<_> = new.chain([&stays]).collect();
+        for entry in &want {
             let (name, root) = (&entry.names[0], &entry.built.root.descriptor().digest);
             let found = snapshot.images().iter().find(|image| image.seen.names.contains(name));
             let found = found.ok_or_else(|| {
-                Broken::new(format!("{name} was committed beside deletions, and is lost: {root}"))
+                Broken::new(format!("{name} was there or was committed beside deletions, and is lost: {root}"))
             })?;
             found.seen.is(&entry.built, lab.facts()).during(|| name.to_string())?;
         }
         let (found, want) = (snapshot.images().len(), want.len());
         hold!(
             found == want,
-            "{found} images are there, {want} were written, and the others deleted"
+            "{found} images are there, {want} were written or stay, and the others deleted"
         );
         Ok(())
     })
+}
+
+/// Whether images without a name have references with their digests. A position may stand for another image meanwhile.
+fn has_digest(lab: &Lab) -> Held<bool> {
+    if lab.has(Ability::OneWithoutName) {
+        return Ok(false);
+    }
+    let built = Image::simple(1).build()?;
+    let committed = lab.step(lab.write(&built, WriteMode::Create, &[]))?;
+    let digest = built.root.descriptor().digest.encoded();
+    Ok(committed.references.iter().all(|at| at.locator().contains(digest)))
 }
 
 fn named(image: &Image, seed: u8) -> Held<Entry> {
@@ -83,7 +103,7 @@ fn named(image: &Image, seed: u8) -> Held<Entry> {
     Ok(Entry { built, names: vec![ImageName::new(&format!("docker.io/library/kit:{seed}"))?] })
 }
 
-/// Gives which of the new ones are committed.
+/// Deletes the old ones, each for itself. Gives which of the new ones are committed.
 async fn all_at_once(lab: &Lab, old: &[Reference], new: &[Entry]) -> Held<Vec<bool>> {
     let writers = new.iter().zip(1_u32..).map(|(entry, number)| {
         let by = if number % 2 == 0 { By::AWriter } else { By::Itself };
@@ -129,13 +149,13 @@ async fn write(lab: &Lab, entry: &Entry, by: By, later: Duration) -> Held<bool> 
 }
 
 async fn delete_all(lab: &Lab, old: &[Reference]) -> Held {
-    let transport = lab.other_transport();
-    let deletion = transport.deletion().ok_or_else(|| Broken::new("it has no deletion()"))?;
-    for at in old {
+    let all = old.iter().map(async |at| {
+        let transport = lab.other_transport();
+        let deletion = transport.deletion().ok_or_else(|| Broken::new("it has no deletion()"))?;
         let done = deletion.delete(at, &DeleteOptions::default()).await;
-        done.during(|| format!("deleting {at} beside writers"))?;
-    }
-    Ok(())
+        done.during(|| format!("deleting {at} beside writers"))
+    });
+    join_all(all).await.into_iter().collect()
 }
 
 async fn collect_until(lab: &Lab, is_over: &AtomicBool) -> Held {

@@ -111,9 +111,12 @@ async fn delete_another(lab: &Lab, reference: &str) -> Held<bool> {
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
     let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
     let (at, other) = (lab.transport().parse(locator)?, sha256(b"another image"));
+    let kinds = [ErrorKind::Conflict, ErrorKind::Unsupported];
+    let look = DeleteOptions::default().with_mode(DeleteMode::Look);
+    let looked = deletion.delete_if(&at, &other, &look).await;
+    fails(looked, &kinds, &[locator], "looking whether it can be deleted in place of another image")?;
     let done = deletion.delete_if(&at, &other, &DeleteOptions::default()).await;
     let is_offered = !matches!(&done, Err(e) if e.kind() == ErrorKind::Unsupported);
-    let kinds = [ErrorKind::Conflict, ErrorKind::Unsupported];
     fails(done, &kinds, &[locator], "deleting it in place of another image")?;
     Ok(is_offered)
 }

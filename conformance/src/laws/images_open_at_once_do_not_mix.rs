@@ -1,11 +1,12 @@
 //! Images that are open in one writer at once do not mix, and one that is dropped leaves no name.
 
-use transship_core::WriteMode;
+use transship_core::{AcceptsOrder, WriteMode};
 
-use crate::broken::While;
+use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
-use crate::lab::{Lab, Way, commit, put};
+use crate::lab::{Lab, Way, commit, put, put_all};
 use crate::model::Image;
+use super::referrers_come_with_their_image::{are_there, referrer};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
 use crate::{Ability, Held, Law};
@@ -25,7 +26,40 @@ fn check(kit: &Kit) -> Held {
         lab.step(write(lab, [first, second, dropped]))?;
         // In the order of their commits.
         let want = expected::shown(vec![entry(second, 1)?, entry(first, 0)?], lab.facts());
-        expected::check(&lab.snapshot()?, &want, lab.facts())
+        expected::check(&lab.snapshot()?, &want, lab.facts())?;
+        if lab.has(Ability::Referrers) { referrers_do_not_mix(&lab.another()?) } else { Ok(()) }
+    })
+}
+
+/// A manifest about the first image is put to it, and what that needs comes after the second image is committed.
+fn referrers_do_not_mix(lab: &Lab) -> Held {
+    let (first, second) = (entry(&Image::simple(1), 1)?, entry(&Image::simple(2), 2)?);
+    let about = referrer(&first.built.root, 1)?;
+    lab.step(async {
+        let mut writer = lab.writer(WriteMode::Create).await?;
+        let one = writer.image(&first.names).await.during(|| "opening an image")?;
+        let two = writer.image(&second.names).await.during(|| "opening an image")?;
+        let any_order = one.accepts().order == AcceptsOrder::Any;
+        if any_order {
+            one.put_manifest(&about.root).await.during(|| "putting a manifest about the first image")?;
+        }
+        put_all(&*two, &second.built).await?;
+        let what = || "committing the second image before what is about the first one is whole";
+        let of_second = commit(two, &second.built).await.during(what)?;
+        put_all(&*one, &first.built).await?;
+        put_all(&*one, &about).await?;
+        if !any_order {
+            one.put_manifest(&about.root).await.during(|| "putting a manifest about the first image")?;
+        }
+        let of_first = commit(one, &first.built).await?;
+        writer.finish().await.during(|| "finishing")?;
+        let source = lab.source(&of_first.references[0]).await?;
+        are_there(lab, &*source, std::slice::from_ref(&about)).await?;
+        let source = lab.source(&of_second.references[0]).await?;
+        let Some(referrers) = source.referrers() else { return Ok(()) };
+        let found = referrers.referrers(&second.built.root.descriptor().digest).await?;
+        hold!(found.is_empty(), "what is about the first image is about the second one, too");
+        Ok(())
     })
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use transship_core::{Digest, WriteMode};
+use transship_core::{Committed, Digest, WriteMode};
 
 use super::image_or_index;
 use crate::broken::{While, hold};
@@ -33,6 +33,7 @@ fn check(kit: &Kit) -> Held {
         let (root, child) = (signatures(1, root), signatures(2, child));
         lab.step(abandoned(lab, &built, &root))?;
         lab.step(come_back(lab, &built, &root, &child))?;
+        lab.step(stay(lab, &built, &root, &child))?;
         // What takes its place is not signed by them.
         lab.step(come_back(lab, &second.build()?, &[], &[]))
     })
@@ -71,6 +72,26 @@ async fn abandoned(lab: &Lab, built: &Built, root: &[Bytes]) -> Held {
 async fn come_back(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held {
     let destination = put(lab, built, root, child).await?;
     let committed = commit(destination, built).await?;
+    are_kept(lab, built, &committed, root, child).await
+}
+
+/// An image that comes again without signatures keeps those that it has.
+async fn stay(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held {
+    if !lab.has(Ability::Append) {
+        return Ok(());
+    }
+    let committed = lab.write(built, WriteMode::Append, &lab.facts().some_name()).await?;
+    let kept = are_kept(lab, built, &committed, root, child).await;
+    kept.during(|| "after the image came again without signatures")
+}
+
+async fn are_kept(
+    lab: &Lab,
+    built: &Built,
+    committed: &Committed,
+    root: &[Bytes],
+    child: &[Bytes],
+) -> Held {
     let source = lab.source(&committed.references[0]).await?;
     let Some(kept) = source.signatures() else {
         return Err(Broken::new("it keeps signatures, and its source has no signatures()"));

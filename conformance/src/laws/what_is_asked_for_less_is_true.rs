@@ -1,11 +1,11 @@
 //! What a place says of an image without opening it is true.
 
-use transship_core::{ReadOptions, WriteMode};
+use transship_core::{Committed, ImageDestination, ImageName, Manifest, ReadOptions, WriteMode};
 
 use super::image_or_index;
 use crate::broken::{While, hold, listed};
 use crate::lab::Lab;
-use crate::model::{Built, Image};
+use crate::model::{Built, Child, Format, Image, Index, Node, Presence};
 use crate::runner::Kit;
 use crate::{Ability, Held, Law};
 
@@ -35,27 +35,74 @@ fn check(kit: &Kit) -> Held {
                 root(lab, at).await?;
                 archive(lab, at).await?;
             }
-            let mode = match lab.transport().default_mode() {
-                WriteMode::Create => WriteMode::Replace,
-                default => default,
-            };
-            let again = lab.destination(mode, &names).await?;
-            let shows = async |of: &Built| match again.shows_image(&of.root).await? {
-                None => again.shows(of.root.descriptor()).await,
-                there => Ok(there),
-            };
-            let said = shows(&built).await.during(|| "asking whether it shows")?;
+            let again = lab.destination(again(lab), &names).await?;
+            let said = shows(&*again, &built.root).await?;
             if let Some(shown) = said {
                 let digests = (&shown.descriptor.digest, &committed.descriptor.digest);
                 hold!(digests.0 == digests.1, "{} shows, and it is {}", digests.0, digests.1);
                 let references = (&shown.references, &committed.references);
                 hold!(references.0 == references.1, "it shows as {}, and is {}", listed(references.0), listed(references.1));
             }
-            let wrong = shows(&other).await.during(|| "asking whether another one shows")?;
+            let wrong = shows(&*again, &other.root).await?;
             hold!(wrong.is_none(), "an image shows that was never written: {}", listed(wrong.iter().map(|shown| &shown.descriptor.digest)));
             drop(again);
             moved(lab, &built, &other).await
-        })
+        })?;
+        sparse(&lab.another()?, *seed)?;
+        replaced(&lab.another()?, *seed)
+    })
+}
+
+/// The mode in which an image is written that may be there.
+fn again(lab: &Lab) -> WriteMode {
+    match lab.transport().default_mode() {
+        WriteMode::Create => WriteMode::Replace,
+        default => default,
+    }
+}
+
+async fn shows(destination: &dyn ImageDestination, of: &Manifest) -> Held<Option<Committed>> {
+    let shown = match destination.shows_image(of).await {
+        Ok(None) => destination.shows(of.descriptor()).await,
+        shown => shown,
+    };
+    shown.during(|| "asking whether it shows")
+}
+
+/// An index of which a child is absent does not show: a copy may have more of it.
+fn sparse(lab: &Lab, seed: u8) -> Held {
+    if !lab.has(Ability::SparseIndexes) {
+        return Ok(());
+    }
+    let child = |seed, presence| Child { node: Node::Image(Image::simple(seed)), presence };
+    let children = vec![child(seed, Presence::Here), child(seed + 1, Presence::Absent)];
+    let built = Index { format: Format::Oci, children, described: false }.build()?;
+    lab.step(async {
+        let names = lab.facts().some_name();
+        lab.write(&built, WriteMode::Create, &names).await?;
+        let again = lab.destination(again(lab), &names).await?;
+        let shown = shows(&*again, &built.root).await?;
+        hold!(shown.is_none(), "an index without one of its children shows as if nothing were left to do");
+        Ok(())
+    })
+}
+
+/// An archive that would be replaced as a whole does not show what else is in it.
+fn replaced(lab: &Lab, seed: u8) -> Held {
+    let joins = lab.has(Ability::Append) && lab.has(Ability::Names);
+    if !joins || !lab.has(Ability::ReplacesArchives) {
+        return Ok(());
+    }
+    let (built, other) = (Image::simple(seed).build()?, Image::simple(seed + 100).build()?);
+    lab.step(async {
+        let names = lab.facts().some_name();
+        lab.write(&built, WriteMode::Create, &names).await?;
+        let others = [ImageName::new("docker.io/library/other:1")?];
+        lab.write(&other, WriteMode::Append, &others).await?;
+        let again = lab.destination(WriteMode::Replace, &names).await?;
+        let shown = shows(&*again, &built.root).await?;
+        hold!(shown.is_none(), "one of two images shows as if nothing were left to do, where the archive is to be replaced by it");
+        Ok(())
     })
 }
 
@@ -67,11 +114,7 @@ async fn moved(lab: &Lab, built: &Built, other: &Built) -> Held {
     }
     lab.write(other, WriteMode::Append, &names).await?;
     let again = lab.destination(WriteMode::Append, &names).await?;
-    let shown = match again.shows_image(&built.root).await {
-        Ok(None) => again.shows(built.root.descriptor()).await,
-        shown => shown,
-    };
-    let shown = shown.during(|| "asking after its name moved")?;
+    let shown = shows(&*again, &built.root).await?;
     hold!(shown.is_none(), "its name stands for another image now, and it shows: {}", listed(shown.iter().map(|shown| &shown.descriptor.digest)));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use transship_core::{
-    Commit, Document, ErrorKind, ImageDestination, ImageName, Manifest, WriteMode,
+    Commit, ErrorKind, ImageDestination, ImageName, Manifest, WriteMode,
 };
 
 use super::fails;
@@ -10,7 +10,7 @@ use super::referrers_come_with_their_image::referrer;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Built, Child, Image, Layer, Node};
+use crate::model::{Built, Child, Config, Format, Image, Index, Layer, Node, Presence};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, nodes};
@@ -29,8 +29,8 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let nested = corner_nodes(kit.facts()).into_iter().filter(is_nested);
-    let corners: Vec<_> = nested.flat_map(|node| (0..9_usize).map(move |at| (node.clone(), at))).collect();
+    let corners = corner_nodes(kit.facts()).into_iter().filter(|node| is_nested(node) || has_data(node));
+    let corners: Vec<_> = corners.flat_map(|node| (0..9_usize).map(move |at| (node.clone(), at))).collect();
     kit.each_with(&corners, (nodes(kit.facts()), any::<usize>()), |lab, (node, which)| {
         let built = node.build()?;
         let parts = built.blobs.len() + built.below.len() + built.absent.len();
@@ -38,8 +38,10 @@ fn check(kit: &Kit) -> Held {
             return Ok(());
         }
         if *which % 5 == 0 {
-            foreign(&lab.another()?)?;
+            foreign(&lab.another()?, Presence::Absent)?;
+            foreign(&lab.another()?, Presence::Here)?;
             lacking_about(&lab.another()?)?;
+            resized_below(&lab.another()?)?;
         }
         let which = which % parts;
         let before = lab.snapshot()?;
@@ -67,8 +69,13 @@ fn is_nested(node: &Node) -> bool {
     matches!(node, Node::Index(index) if index.children.iter().any(is_index))
 }
 
-/// A layer that nobody may give away need not be there.
-fn foreign(lab: &Lab) -> Held {
+/// An artifact whose config is in its manifest, too.
+fn has_data(node: &Node) -> bool {
+    matches!(node, Node::Image(image) if image.described && image.config == Config::Artifact)
+}
+
+/// A layer that nobody may give away need not be there, and is kept where it is.
+fn foreign(lab: &Lab, presence: Presence) -> Held {
     if !lab.has(Ability::CompressedLayers) || lab.claims().manifests == Manifests::Rebuilt {
         return Ok(());
     }
@@ -81,12 +88,19 @@ fn foreign(lab: &Lab) -> Held {
     layer["urls"] = serde_json::json!(["https://example.invalid/layer"]);
     built.root = Manifest::new(root.to_string())?;
     let Some(foreign) = built.root.document().parts().last().cloned() else { return Ok(()) };
-    built.blobs.retain(|blob| blob.descriptor.digest != foreign.digest);
+    if presence == Presence::Absent {
+        built.blobs.retain(|blob| blob.descriptor.digest != foreign.digest);
+    }
     lab.step(async {
-        let what = || "an image without a layer that is not to be distributed";
+        let what = || "an image with a layer that is not to be distributed";
         let written = lab.write(&built, WriteMode::Create, &lab.facts().some_name()).await;
         let written = written.map_err(|e| e.while_doing(what()))?;
         let source = lab.source(&written.references[0]).await?;
+        if presence == Presence::Here {
+            let body = source.blob(&foreign).await.during(what)?;
+            body.bytes(foreign.size).await.during(what)?;
+            return Ok(());
+        }
         let holds = source.holds(&foreign).await.during(what)?;
         hold!(!holds, "a layer is said to be here that nobody put");
         fails(source.blob(&foreign).await, &[ErrorKind::NotFound], &[], "reading that layer")
@@ -111,10 +125,9 @@ fn lacking_about(lab: &Lab) -> Held {
                 destination.put_manifest(&about.root).await?;
                 destination.commit(Commit::new(&built.root)).await
             };
-            let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
             let of = &missing.descriptor;
             let what = format!("committing with a manifest about it without {}, {}", of.media_type, of.digest);
-            fails(written.await, &kinds, &[of.digest.as_ref()], &what)
+            fails(written.await, &OTHER, &[of.digest.as_ref()], &what)
         })?;
         about.blobs.insert(lacking, missing);
         hold!(lab.snapshot()?.is_absent(), "an image shows, and its commit was refused");
@@ -122,24 +135,61 @@ fn lacking_about(lab: &Lab) -> Held {
     Ok(())
 }
 
-/// A layer of another size than the manifest says is not the one that it refers to.
+/// The kinds of an error about something that is not what a manifest says.
+const OTHER: [ErrorKind; 3] = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
+
+/// A part of another size than the manifest says is not the one that it refers to.
 async fn resized(lab: &Lab, built: &Built) -> Held {
     if lab.claims().found == Found::Trusted {
         // Such a place is asked by digest alone.
         return Ok(());
     }
-    let Document::Image(image) = built.root.document() else { return Ok(()) };
-    let Some(layer) = image.layers.first() else { return Ok(()) };
-    let mut root: serde_json::Value = 
-        serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;
-    root["layers"][0]["size"] = (layer.size + 1).into();
-    let root = Manifest::new(root.to_string())?;
-    let destination = lab.destination(WriteMode::Create, &[]).await?;
-    put_all(&*destination, built).await?;
-    let committed = destination.commit(Commit::new(&root)).await;
-    let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
-    let what = "committing with a layer that is said to be larger than it is";
-    fails(committed, &kinds, &[layer.digest.as_ref()], what)
+    for part in ["/layers/0", "/config", "/manifests/0"] {
+        let Some((root, digest)) = with_larger(&built.root, part)? else { continue };
+        if built.absent.iter().any(|absent| absent.digest.as_ref() == digest) {
+            continue;
+        }
+        let destination = lab.destination(WriteMode::Create, &[]).await?;
+        put_all(&*destination, built).await?;
+        let committed = destination.commit(Commit::new(&root)).await;
+        let what = format!("committing with {part} that is said to be larger than it is");
+        fails(committed, &OTHER, &[&digest], &what)?;
+    }
+    Ok(())
+}
+
+/// The same manifest, of which a part is said to be larger by a byte; and the digest of that part, if there is one.
+fn with_larger(of: &Manifest, part: &str) -> Held<Option<(Manifest, String)>> {
+    let mut root: serde_json::Value =
+        serde_json::from_slice(of.bytes()).map_err(std::io::Error::from)?;
+    let Some(listed) = root.pointer_mut(part) else { return Ok(None) };
+    let size = listed["size"].as_u64().unwrap_or_default();
+    listed["size"] = (size + 1).into();
+    let digest = listed["digest"].as_str().unwrap_or_default().to_owned();
+    Ok(Some((Manifest::new(root.to_string())?, digest)))
+}
+
+/// What is there already is not the child that an index says if it has another size.
+fn resized_below(lab: &Lab) -> Held {
+    let able = [Ability::Indexes, Ability::Append, Ability::Names];
+    if !able.iter().all(|able| lab.has(*able)) || lab.claims().found == Found::Trusted {
+        return Ok(());
+    }
+    let child = |seed| Child { node: Node::Image(Image::simple(seed)), presence: Presence::Here };
+    let children = vec![child(1)];
+    let index = Index { format: Format::Oci, children, described: false }.build()?;
+    let there = Image::simple(1).build()?;
+    lab.step(lab.write(&there, WriteMode::Create, &lab.facts().some_name()))?;
+    let before = lab.snapshot()?;
+    lab.step(async {
+        let Some((root, digest)) = with_larger(&index.root, "/manifests/0")? else { return Ok(()) };
+        let names = [ImageName::new("docker.io/library/refused:1")?];
+        let destination = lab.destination(WriteMode::Append, &names).await?;
+        let committed = destination.commit(Commit::new(&root)).await;
+        let what = "committing an index whose child is said to be larger than the image that is there";
+        fails(committed, &OTHER, &[&digest], what)
+    })?;
+    lab.snapshot()?.same(&before)
 }
 
 /// An image of a writer that was refused is not among those that show.
@@ -185,7 +235,6 @@ async fn refuse(
     absent.retain(|a| a.digest != digest);
     put_all(&*destination, &put).await?;
     let committed = destination.commit(Commit::new(&built.root).without(&absent)).await;
-    let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
     let what = format!("committing {node:?} without {digest}");
-    fails(committed, &kinds, &[digest.as_ref()], &what)
+    fails(committed, &OTHER, &[digest.as_ref()], &what)
 }

@@ -30,6 +30,11 @@ impl Archives for Slipping {
                     entry.raw_names.pop();
                 }
             }
+            Slip::RawNamesAreLowered => {
+                for raw in entries.iter_mut().flat_map(|entry| &mut entry.raw_names) {
+                    *raw = raw.to_lowercase();
+                }
+            }
             Slip::EntriesCountFromOne => entries.iter_mut().for_each(|entry| entry.index += 1),
             Slip::ListingIsSorted => {
                 entries.sort_by_key(|entry| entry.names.first().map(|n| n.as_str().to_owned()));

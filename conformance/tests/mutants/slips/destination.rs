@@ -10,7 +10,7 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, Body, Commit, Committed, Contents, DeleteOptions, Descriptor, Digest, Document, Error,
     ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType, PutBeside, PutSignatures,
-    ReadOptions, Reference, Result, Shows, Staging, Stored, Transport, WriteOptions,
+    ReadOptions, Reference, Result, Shows, Staging, Stored, Transport, WriteMode, WriteOptions,
 };
 
 use super::transport::{LONG, Slipping, grow, later};
@@ -62,6 +62,10 @@ impl<'w> SlippingDestination<'w> {
     /// What may be missing by a slip.
     async fn overlooked(&self, root: &Manifest) -> Vec<Descriptor> {
         let mut overlooked = Vec::new();
+        if self.of.slip == Slip::DataIsTakenForPut {
+            let parts = root.document().parts();
+            overlooked.extend(parts.filter(|part| part.data.is_some()).cloned());
+        }
         for (child, manifest) in self.below(root).await {
             let direct = root.document().parts().any(|own| own.digest == child.digest);
             match (self.of.slip, manifest.document()) {
@@ -123,7 +127,7 @@ impl<'w> SlippingDestination<'w> {
         let source = self.of.memory.source(&there, &ReadOptions::default()).await?;
         let digest = what.root.descriptor().digest.clone();
         match self.of.slip {
-            Slip::AgainIsLast => {
+            Slip::AgainIsLast | Slip::SignaturesGoAgain => {
                 let mut how = self.how.clone().unwrap_or_default();
                 how.names.extend(source.names().iter().cloned());
                 let delete = self.of.memory.deletion().unwrap();
@@ -267,7 +271,13 @@ impl ImageDestination for SlippingDestination<'_> {
     }
 
     async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
-        if self.of.slip != Slip::ShowsByAnyName {
+        let mode = self.how.as_ref().and_then(|how| how.mode);
+        let says_yes = match self.of.slip {
+            Slip::ShowsByAnyName | Slip::SparseShows => true,
+            Slip::ReplacedShows => mode == Some(WriteMode::Replace),
+            _ => false,
+        };
+        if !says_yes {
             return self.inner.shows(root).await;
         }
         let place = self.of.place(&self.at);
@@ -327,7 +337,7 @@ impl ImageDestination for SlippingDestination<'_> {
         if self.of.slip == Slip::LaterReferrerIsLost && !at_first {
             let place = self.inner.reference().clone();
             let mut how = self.how.clone().unwrap_or_default();
-            how.mode = Some(transship_core::WriteMode::Append);
+            how.mode = Some(WriteMode::Append);
             let plain = self.of.memory.destination(&self.of.place(&place), &how).await?;
             return plain.commit(asked).await;
         }

@@ -4,6 +4,7 @@
 mod archive;
 mod bases;
 mod beside;
+mod deletion;
 mod destination;
 mod source;
 mod transport;
@@ -213,6 +214,25 @@ faults! {
     HoldsEverything => "what_is_missing_is_not_found",
     /// By its position, the first name of an image goes.
     PositionDeletesOneName => "a_deleted_name_leaves_the_others",
+    // What was found in a transport over a file.
+    /// Looking does not compare the root.
+    LookIgnoresTheRoot => "deletion_removes_that_image_alone",
+    /// The root is compared before the place is locked.
+    RootIsComparedEarly => "a_deletion_by_root_takes_no_newer_image",
+    /// What stands in the archive is shown in lower case.
+    RawNamesAreLowered => "names_stay_with_their_image",
+    /// Of several images, the only one that has a name is meant.
+    OnlyNamedIsMeant => "several_images_are_ambiguous",
+    /// An index shows without one of its children.
+    SparseShows => "what_is_asked_for_less_is_true",
+    /// An image shows that is to take the place of others.
+    ReplacedShows => "what_is_asked_for_less_is_true",
+    /// What is in a manifest as `data` is taken for put.
+    DataIsTakenForPut => "what_is_missing_is_refused_at_commit",
+    /// A layer that is not to be distributed is not kept.
+    ForeignLayersAreLost => "what_is_missing_is_refused_at_commit",
+    /// An image that comes again is written anew, without the signatures that it had.
+    SignaturesGoAgain => "signatures_come_back",
     // Images that others are built on.
     /// They are not listed without a name, and that is not claimed.
     BasesAreHidden => "a_base_image_stays",

@@ -131,6 +131,9 @@ impl ImageSource for SlippingSource {
         if state.lost.lock().unwrap().contains(&of.digest) {
             return Err(Self::missing(of));
         }
+        if self.of.slip == Slip::ForeignLayersAreLost && of.is_nondistributable() {
+            return Err(Self::missing(of));
+        }
         let body = self.inner.blob(of).await?;
         if self.of.slip == Slip::DamageStays
             && let Some(folder) = crate::transport::folder(self.inner.reference())

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use transship_conformance::Memory;
 use transship_core::{
-    Archives, Cancel, Candidate, CollectOptions, Collected, Collection, DeleteOptions, Deletion,
-    Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions, Recognized, Reference,
-    Result, Transport, WriteMode, WriteOptions,
+    Archives, Cancel, Candidate, CollectOptions, Collected, Collection, Deletion, Error, ErrorKind,
+    ImageDestination, ImageName, ImageSource, ReadOptions, Recognized, Reference, Result,
+    Transport, WriteMode, WriteOptions,
 };
 
 use super::destination::SlippingDestination;
@@ -120,6 +120,7 @@ impl Transport for Slipping {
         if self.slip == Slip::ReadingWritesTheFile {
             grow(&self.place(at), 1)?;
         }
+        let at = &self.only_named(at).await;
         let opened = self.memory.source(at, how).await;
         if self.slip == Slip::NotFoundSaysNoNames {
             return opened.map_err(|e| match e.kind() {
@@ -186,39 +187,23 @@ impl Collection for Slipping {
 }
 
 impl Slipping {
+    /// The only image of a place that has a name, where that is meant.
+    async fn only_named(&self, at: &Reference) -> Reference {
+        let names = match self.slip {
+            Slip::OnlyNamedIsMeant if *at == self.place(at) => self.names(at).await,
+            _ => Vec::new(),
+        };
+        match &names[..] {
+            [only] => self.memory.parse(&format!("{}:{only}", at.locator())).unwrap(),
+            _ => at.clone(),
+        }
+    }
+
     /// The names of a place.
     pub async fn names(&self, at: &Reference) -> Vec<ImageName> {
         let reader = self.archives_of_memory().read(&self.place(at), &ReadOptions::default()).await;
         let Ok(reader) = reader else { return Vec::new() };
         reader.entries().iter().flat_map(|entry| entry.names.clone()).collect()
-    }
-}
-
-#[async_trait]
-impl Deletion for Slipping {
-    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
-        if self.slip == Slip::DeletionBlocks {
-            std::thread::sleep(LONG);
-        }
-        if self.slip == Slip::PositionDeletesOneName && at.locator().contains('#') {
-            let source = self.memory.source(at, &ReadOptions::default()).await?;
-            if let [first, _, ..] = source.names() {
-                let first = self.memory.parse(&format!("{}:{first}", self.place(at).locator()))?;
-                return self.memory.deletion().unwrap().delete(&first, how).await;
-            }
-        }
-        if self.slip == Slip::DeletionTakesBases {
-            let bases = self.bases(at).await?;
-            self.memory.deletion().unwrap().delete(at, how).await?;
-            return self.delete_all(&bases).await;
-        }
-        if self.slip != Slip::DeletionEndsLater {
-            return self.memory.deletion().unwrap().delete(at, how).await;
-        }
-        self.memory.source(at, &ReadOptions::default()).await?;
-        let (memory, at, how) = (self.memory.clone(), at.clone(), how.clone());
-        later(async move { drop(memory.deletion().unwrap().delete(&at, &how).await) });
-        Ok(())
     }
 }
 

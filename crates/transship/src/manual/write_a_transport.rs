@@ -390,7 +390,7 @@
 //! | mistakes | in | caught | made again by |
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
-//! | 95: 65 thought of before the laws were read, the others since | the transport in memory | 95 | the kit's own tests (`conformance/tests/mutants/slips`) |
+//! | 104: 65 thought of before the laws were read, the others since | the transport in memory | 104 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!

@@ -1,0 +1,58 @@
+//! Deletion, with a slip.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use transship_core::{
+    DeleteMode, DeleteOptions, Deletion, Digest, ReadOptions, Reference, Result, Transport,
+};
+
+use super::Slip;
+use super::transport::{LONG, Slipping, later};
+
+/// As long as a commit in memory takes.
+const LONG_ENOUGH: Duration = Duration::from_millis(2);
+
+#[async_trait]
+impl Deletion for Slipping {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        if self.slip == Slip::DeletionBlocks {
+            std::thread::sleep(LONG);
+        }
+        if self.slip == Slip::PositionDeletesOneName && at.locator().contains('#') {
+            let source = self.memory.source(at, &ReadOptions::default()).await?;
+            if let [first, _, ..] = source.names() {
+                let first = self.memory.parse(&format!("{}:{first}", self.place(at).locator()))?;
+                return self.memory.deletion().unwrap().delete(&first, how).await;
+            }
+        }
+        if self.slip == Slip::DeletionTakesBases {
+            let bases = self.bases(at).await?;
+            self.memory.deletion().unwrap().delete(at, how).await?;
+            return self.delete_all(&bases).await;
+        }
+        if self.slip != Slip::DeletionEndsLater {
+            return self.memory.deletion().unwrap().delete(at, how).await;
+        }
+        self.memory.source(at, &ReadOptions::default()).await?;
+        let (memory, at, how) = (self.memory.clone(), at.clone(), how.clone());
+        later(async move { drop(memory.deletion().unwrap().delete(&at, &how).await) });
+        Ok(())
+    }
+
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        let deletion = self.memory.deletion().unwrap();
+        match self.slip {
+            Slip::LookIgnoresTheRoot if how.mode == DeleteMode::Look => {
+                deletion.delete(at, how).await
+            }
+            Slip::RootIsComparedEarly => {
+                let look = how.clone().with_mode(DeleteMode::Look);
+                deletion.delete_if(at, root, &look).await?;
+                tokio::time::sleep(LONG_ENOUGH).await;
+                deletion.delete(at, how).await
+            }
+            _ => deletion.delete_if(at, root, how).await,
+        }
+    }
+}
