@@ -7,7 +7,7 @@ use crate::broken::{While, hold, listed};
 use crate::lab::Lab;
 use crate::model::{Built, Child, Format, Image, Index, Node, Presence};
 use crate::runner::Kit;
-use crate::{Ability, Held, Law};
+use crate::{Ability, Found, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_asked_for_less_is_true",
@@ -17,6 +17,8 @@ pub(crate) const LAW: Law = Law {
         "It is the archive that [`read`](Self::read) opens for that reference.",
         "It may be, for the reference of each archive that is there.",
         "What it gives is what the commit of that root gave; of another root it gives nothing.",
+        "Nothing of a [sparse](Accepts::sparse) index, as a copy may have more of it.",
+        "Nothing of an image that is to replace an archive which holds others.",
         "Where it does, an image that is opened to be compared gives its root's descriptor",
     ],
     needs: &[],
@@ -69,9 +71,9 @@ async fn shows(destination: &dyn ImageDestination, of: &Manifest) -> Held<Option
     shown.during(|| "asking whether it shows")
 }
 
-/// An index of which a child is absent does not show: a copy may have more of it.
+/// An index of which a child is absent does not show: a copy may have more of it. A remote place would have to be asked for each child.
 fn sparse(lab: &Lab, seed: u8) -> Held {
-    if !lab.has(Ability::SparseIndexes) {
+    if !lab.has(Ability::SparseIndexes) || lab.claims().found == Found::Trusted {
         return Ok(());
     }
     let child = |seed, presence| Child { node: Node::Image(Image::simple(seed)), presence };
