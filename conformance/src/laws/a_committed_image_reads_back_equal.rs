@@ -49,9 +49,28 @@ fn check(kit: &Kit) -> Held {
             Node::Image(image) if lab.claims().manifests == Manifests::Rebuilt => {
                 contradictory(&lab.another()?, image)
             }
+            Node::Image(image) if image.layers.is_empty() => long(&lab.another()?, image),
             _ => Ok(()),
         }
     })
+}
+
+/// How long a manifest is that every place has to take: registries take 4 MiB.
+const LONG: usize = 3 << 20;
+
+/// An image with a long manifest reads back.
+fn long(lab: &Lab, image: &Image) -> Held {
+    let mut built = image.build()?;
+    let mut root: serde_json::Value =
+        serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;
+    root["annotations"]["org.example.kit.long"] = "x".repeat(LONG).into();
+    built.root = Manifest::new(root.to_string())?;
+    lab.step(async {
+        let written = lab.write(&built, WriteMode::Create, &lab.facts().some_name()).await?;
+        let source = lab.source(&written.references[0]).await?;
+        Seen::read(&*source).await?.is(&built, lab.facts())
+    })
+    .during(|| format!("an image with a manifest of more than {LONG} B"))
 }
 
 /// An image whose layers are not in the order that its config says reads back as it is, or is refused, or is taken as is claimed.

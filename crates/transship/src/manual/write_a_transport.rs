@@ -390,6 +390,7 @@
 //! | mistakes | in | caught | made again by |
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
+//! | 50, before the laws were read against them | the scaffold over a file | 31; now THEM | - |
 //! | 104: 65 thought of before the laws were read, the others since | the transport in memory | 104 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
@@ -404,7 +405,7 @@
 //! | that parsing does no I/O elsewhere: a program reads files of its own when it starts, and trace does not tell them apart | read the code |
 //! | that a process killed at any moment leaves the old or the new | kill it (`cargo xtask faults` does it to ours) |
 //! | that an image that was deleted, collected and committed again with fewer children is another one for a reader that had it open | compare more than the digest of the root |
-//! | sizes above 3 MiB (7.6 MiB in one law), archives of more than 30 images, images of more than nine layers, indexes deeper than three | copy your largest |
+//! | sizes above 3 MiB (7.6 MiB in one law), manifests above 3 MiB, archives of more than 30 images, images of more than nine layers, indexes deeper than three | copy your largest |
 //! | every interleaving: operations are dropped at each of their await points, after pauses that differ; blocking work is met at various points | look at what a step does after it is given up |
 //! | options other than mode, names and the result of a pass; the platform that a commit prefers; notices; how old garbage has to be | tests of your own |
 //! | a configuration other than the fixture's | a fixture for each that matters |
@@ -417,5 +418,6 @@
 //! | digests of sha512 of configs | - |
 //! | whether a claim is needed, where it is only believed or allows something (`leftover`, `abandoned`, `space`, `dropped`) | ask what your users lose |
 //! | that reading changes no bytes of a place that is a folder, where the fixture does not show its files | hash them before and after |
+//! | that the error of a read names the place: the digest alone is enough for the kit | read what your command prints when a layer of one of forty images is damaged |
 //! | that memory does not grow with the size of a blob | measure it, with a layer larger than your memory limit |
 //! | that a transport that is dropped frees what it had: parts that hold each other by `Arc` are never freed | a test that holds a `Weak` of them, which is dead afterwards; `valgrind --leak-check=full` with the test of `has_is_true`, where nothing may be "definitely lost" |
