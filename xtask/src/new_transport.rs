@@ -41,7 +41,12 @@ struct Ground {
     store: &'static str,
     /// `tests/conformance.rs`.
     test: &'static str,
+    /// `src/store/damage.rs`, the tests of a store on a disk.
+    damage: Option<&'static str>,
 }
+
+/// What both stores on a disk have to stand.
+const DAMAGE: &str = template!("tests/damage.rs");
 
 const GROUNDS: &[Ground] = &[
     Ground {
@@ -49,18 +54,21 @@ const GROUNDS: &[Ground] = &[
         within: "memory",
         store: template!("store/memory.rs"),
         test: template!("tests/memory.rs"),
+        damage: None,
     },
     Ground {
         name: "file",
         within: "one file",
         store: template!("store/file.rs"),
         test: template!("tests/disk.rs"),
+        damage: Some(DAMAGE),
     },
     Ground {
         name: "folder",
         within: "one folder",
         store: template!("store/folder.rs"),
         test: template!("tests/disk.rs"),
+        damage: Some(DAMAGE),
     },
 ];
 
@@ -213,6 +221,7 @@ impl Name {
             let name = Self { scheme: text.to_owned() };
             let texts = FILES.iter().map(|(_, text)| *text);
             let texts = texts.chain(GROUNDS.iter().flat_map(|ground| [ground.store, ground.test]));
+            let texts = texts.chain([DAMAGE]);
             let mut words = texts.flat_map(|text| text.split(|c| !is_word(c)));
             let camel = name.camel();
             if !words.any(|word| word == camel) {
@@ -281,7 +290,8 @@ fn make(root: &Path, name: &Name, ground: &Ground, folder: &Path) -> Result<Made
     let kind = if member { Kind::Member } else { Kind::Alone };
     let mut lines = 0;
     let own = [("src/store.rs", ground.store), ("tests/conformance.rs", ground.test)];
-    let files: Vec<_> = FILES.iter().copied().chain(own).collect();
+    let damage = ground.damage.map(|text| ("src/store/damage.rs", text));
+    let files: Vec<_> = FILES.iter().copied().chain(own).chain(damage).collect();
     for (path, text) in &files {
         let text = fill(text, name, kind).replace("@where@", ground.within);
         let path = folder.join(path);

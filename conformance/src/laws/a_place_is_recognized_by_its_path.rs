@@ -1,5 +1,7 @@
 //! A place that is recognized by its bare path is the one that its reference opens, and looking at it changes nothing.
 
+#[cfg(unix)]
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,8 +58,26 @@ fn check(kit: &Kit) -> Held {
                 hold!(listed == 1, "{}: {listed} images are listed of one", what());
             }
             Ok(())
-        })
+        })?;
+        no_text(lab, &path)
     })
+}
+
+/// A locator is text: that of a place whose path is none could only name another place.
+#[cfg(unix)]
+fn no_text(lab: &Lab, path: &Path) -> Held {
+    let name: OsString = std::os::unix::ffi::OsStringExt::from_vec(b"images\xff".to_vec());
+    let other = path.with_file_name(name);
+    // Some file systems have names of text alone.
+    if fs::rename(path, &other).is_err() {
+        return Ok(());
+    }
+    not_recognized(lab, &other, "a place whose path is no UTF-8")
+}
+
+#[cfg(not(unix))]
+fn no_text(_: &Lab, _: &Path) -> Held {
+    Ok(())
 }
 
 fn recognized(lab: &Lab, path: &Path) -> Held<Option<Recognized>> {
@@ -77,11 +97,16 @@ fn others(lab: &Lab) -> Held {
     fs::create_dir(inside("full"))?;
     fs::write(inside("full/text"), b"nothing of images\n")?;
     for name in ["empty", "text", "json", "folder", "full"] {
-        let candidate = Candidate::look(inside(name), &ReadOptions::default()).during(|| name)?;
-        // An error tells nobody that it is a place.
-        if let Ok(Some(found)) = lab.transport().recognize(&candidate, &Cancel::new()) {
-            return Err(Broken::new(format!("it recognizes a place in {name}: {}", found.locator)));
-        }
+        not_recognized(lab, &inside(name), name)?;
     }
     Ok(())
+}
+
+fn not_recognized(lab: &Lab, path: &Path, what: &str) -> Held {
+    let candidate = Candidate::look(path, &ReadOptions::default()).during(|| what)?;
+    // An error tells nobody that it is a place.
+    match lab.transport().recognize(&candidate, &Cancel::new()) {
+        Ok(Some(found)) => Err(Broken::new(format!("it recognizes {what}: {}", found.locator))),
+        _ => Ok(()),
+    }
 }

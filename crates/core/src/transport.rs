@@ -40,7 +40,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     fn parse(&self, locator: &str) -> Result<Reference>;
 
     /// Whether what is at a path, or comes on the standard input, is a place of this transport: for people who give a path
-    /// without a transport. It blocks. The locator that it gives is that of the place. By default, nothing is recognized.
+    /// without a transport. It blocks. The locator that it gives is that of the place: a path that is not UTF-8 has none, and
+    /// `-` has one only where the transport reads the standard input. By default, nothing is recognized.
     ///
     /// - What it recognizes can be read by the locator that it gives, and with what it opened.
     /// - It changes nothing, and recognizes no empty file, no empty folder and no text.

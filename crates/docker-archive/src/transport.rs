@@ -76,8 +76,9 @@ impl Transport for DockerArchive {
         if tar.contains("index.json") || !tar.contains(MANIFEST_NAME) {
             return Ok(None);
         }
-        let path = PathText(&found.path().to_string_lossy()).to_string();
-        Ok(Some(Recognized::new(path).opened(opened)))
+        // Only text can name the place.
+        let path = found.path().to_str().map(|path| PathText(path).to_string());
+        Ok(path.map(|path| Recognized::new(path).opened(opened)))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

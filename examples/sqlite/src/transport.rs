@@ -10,8 +10,8 @@ use transship::local::PathText;
 use transship::transport::{
     ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectMode, CollectOptions,
     Collected, Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Error, ErrorKind,
-    ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Settings,
-    Transport, TransportOption, WriteMode, WriteOptions, run_blocking, spool_folder,
+    Identity, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt,
+    Settings, Transport, TransportOption, WriteMode, WriteOptions, run_blocking, spool_folder,
 };
 
 use crate::archive::{Reader, Writer};
@@ -103,8 +103,15 @@ impl Transport for Sqlite {
     }
 
     fn recognize(&self, found: &Candidate, _: &Cancel) -> Result<Option<Recognized>> {
-        let path = found.path().to_string_lossy();
-        Ok(database::is_ours(found.head()).then(|| Recognized::new(PathText(&path).to_string())))
+        // Only text can name a place, and `-` is the standard input.
+        let path = found.path().to_str().filter(|path| *path != "-");
+        let ours = path.filter(|_| database::is_ours(found.head()));
+        Ok(ours.map(|path| Recognized::new(PathText(path).to_string())))
+    }
+
+    fn identity(&self, at: &Reference) -> Identity {
+        let named = Locator::of(at).map(|locator| Identity::of_path(locator.path.as_ref()));
+        named.unwrap_or_else(|_| Identity::with_unknown_scopes())
     }
 
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -1,13 +1,13 @@
 //! The command with this transport, and what only this transport has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use transship::transport::Transport;
+use transship::transport::{Cancel, Candidate, Transport};
 use transship::{ErrorKind, ReadOptions, Settings, Transports, WriteMode, WriteOptions};
 use transship_sqlite::Sqlite;
 
@@ -49,6 +49,40 @@ fn it_is_one_more_transport_of_the_command() {
     let options = ["--dest-busy-timeout", "soon", HELLO, "sqlite:images.db"];
     let refused = run(folder, &[&["copy"][..], &options].concat());
     assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
+#[test]
+fn no_other_file_is_read_for_the_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(folder, &["copy", "--all-images", HELLO, "sqlite:images.db"]);
+    said(folder, &["copy", &format!("{HELLO}:example/world:1"), "sqlite:./-"]);
+    let mut list = command(folder, &["list", "-"]);
+    let listed = list.stdin(File::open(folder.join("images.db")).unwrap()).output().unwrap();
+    let (said, why) =
+        (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
+    assert!(!listed.status.success() && said.is_empty(), "{said}");
+    assert!(!why.contains("sqlite") && !why.contains("No such file"), "{why}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_is_no_text_is_no_other_path() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    said(folder.path(), &["copy", "--all-images", HELLO, "sqlite:images.db"]);
+    let other = folder.path().join(std::ffi::OsStr::from_bytes(b"images\xff"));
+    fs::rename(folder.path().join("images.db"), &other).unwrap();
+    let found = Candidate::look(other, &ReadOptions::default()).unwrap();
+    assert!(Sqlite::default().recognize(&found, &Cancel::new()).unwrap().is_none());
+}
+
+#[test]
+fn policies_call_an_image_by_its_path() {
+    let sqlite = Sqlite::default();
+    let identity = sqlite.identity(&sqlite.parse("/nowhere/images.db:app").unwrap());
+    assert_eq!(identity.scopes(), ["/nowhere/images.db", "/nowhere"]);
 }
 
 #[test]

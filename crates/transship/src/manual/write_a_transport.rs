@@ -165,8 +165,9 @@
 //!
 //! If your places are files or folders that can be told from others, implement
 //! [`Transport::recognize`](crate::transport::Transport::recognize): then the command takes their bare paths, too. It gets the path and its
-//! first bytes; `-` is the standard input, of which there are no first bytes if it is a pipe. A format that can be read from a
-//! pipe has [`Archives::one_pass`](crate::transport::Archives::one_pass), and recognizes `-` by opening it once
+//! first bytes; `-` is the standard input, of which there are no first bytes if it is a pipe. Say `None` for `-` if you do not
+//! read from there, or a file of that name is read, and for a path that is not UTF-8, which no reference can name. A format
+//! that can be read from a pipe has [`Archives::one_pass`](crate::transport::Archives::one_pass), and recognizes `-` by opening it once
 //! ([`Candidate::open_once`](crate::transport::Candidate::open_once)): what it read is given back in
 //! [`Recognized::opened`](crate::transport::Recognized::opened), and the place is opened with it. A service
 //! that sends images as one stream has `one_pass()`, too; where its list says that several are there and none is chosen,
@@ -263,8 +264,9 @@
 //!   layer. Claim `Space::Pages`: then the kit looks that the file does not grow with each image that shares a layer, and not with each
 //!   that comes and is deleted.
 //! - *Damage.* redb 4.1 panics at some damaged pages. Catch that where the database is opened and read, and say `Corrupt`. Few databases
-//!   check what they read: keep a digest of your own for each row of the list of images. Hash a blob before `has` says that it is there;
-//!   where it is damaged, `has` gives `None`, and a copy puts it again.
+//!   check what they read: keep a digest of your own for each row of the list of images. Hash a blob before `has` says that it is there,
+//!   and before a commit counts on one that nobody asked for; where it is damaged, `has` gives `None`, and a copy puts it again. Where
+//!   an image lacks a part, remove nothing: what looks unused may be that part. Hold what you write to the limit at which you read it.
 //!
 //! # What each law protects the people who use it from
 //!

@@ -92,13 +92,13 @@ impl ImageDestination for Destination {
         let done = match self.accepts.shows {
             Shows::AtCommit => {
                 let last = self.writing.last_step(|begun, cancel| {
-                    begun.commit(image)?;
+                    begun.commit(image, cancel)?;
                     begun.publish(cancel)
                 });
                 last.await
             }
             // What is missing is said of the image that lacks it.
-            _ => self.writing.step(|begun, _| begun.commit(image)).await,
+            _ => self.writing.step(|begun, cancel| begun.commit(image, cancel)).await,
         };
         done.context(|| &self.reference)?;
         let mut selects: Vec<_> =

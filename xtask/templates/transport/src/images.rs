@@ -97,10 +97,14 @@ impl Images {
     }
 
     /// All blobs and manifests that an image needs, each once.
-    pub(crate) fn parts(&self) -> Vec<&Digest> {
+    ///
+    /// # Errors
+    /// `Corrupt` where one is not here: an image that is damaged is not written anew without it.
+    pub(crate) fn parts(&self, is_here: &IsHere<'_>) -> Result<Vec<&Digest>> {
         let mut known = HashSet::new();
         let all = self.0.iter().flat_map(|image| &image.parts);
-        all.filter(|part| known.insert(*part)).collect()
+        let parts = all.filter(|part| known.insert(*part));
+        parts.map(|part| if is_here(part) { Ok(part) } else { Err(missing(part)) }).collect()
     }
 
     fn position(&self, select: &Select) -> Result<usize> {
@@ -134,6 +138,12 @@ impl Images {
 pub(crate) fn gone(digest: &Digest) -> Error {
     let message = format!("{digest} was deleted meanwhile");
     Error::new(ErrorKind::Conflict, message).hint("copy again")
+}
+
+/// That a part of an image is not there, which nobody has deleted.
+pub(crate) fn missing(digest: &Digest) -> Error {
+    let message = format!("it is damaged: {digest} is not there, and an image needs it");
+    Error::new(ErrorKind::Corrupt, message).hint("copy that image again, or delete it")
 }
 
 /// A change of the images of a place. It gets what is here, and runs again where another process was faster.

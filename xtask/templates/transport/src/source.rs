@@ -8,7 +8,7 @@ use transship_core::{
     MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, run_blocking,
 };
 
-use crate::images::{Image, gone};
+use crate::images::Image;
 use crate::store::{Blob, Archive, body};
 
 /// An image being read.
@@ -36,7 +36,7 @@ impl Source {
         let done = run_blocking(move |_| {
             let bytes = archive.blob(&of.digest)?.ok_or_else(|| {
                 if is_part {
-                    return gone(&of.digest);
+                    return archive.lost(&of.digest);
                 }
                 Error::new(ErrorKind::NotFound, format!("there is no {what} {}", of.digest))
             })?;

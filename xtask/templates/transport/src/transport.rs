@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteMode, DeleteOptions, Deletion, Digest, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
+use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteMode, DeleteOptions, Deletion, Digest, Error, ErrorKind, Identity, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
 use transship_local::LockWait;
 
 use crate::archive::{Reader, Writer};
@@ -71,10 +71,18 @@ impl Transport for Scaffold {
 
     // Decide: whether a bare path can be told to be a place of yours. Without it, people write the scheme.
     fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>> {
-        let Some(path) = found.path().to_str() else { return Ok(None) };
+        // Only text can name a place, and `-` is the standard input.
+        let path = found.path().to_str().filter(|path| *path != "-");
+        let Some(path) = path else { return Ok(None) };
         let place = Locator::of_path(path)?;
         let ours = self.store.recognizes(found, cancel)?;
         Ok(ours.then(|| Recognized::new(place.to_string())))
+    }
+
+    // Decide: what policies on trust call an image. Without it, a policy with scopes for this transport is never met.
+    fn identity(&self, at: &Reference) -> Identity {
+        let named = locator(at).map(|locator| self.store.identity(locator.path.as_ref()));
+        named.unwrap_or_else(|_| Identity::with_unknown_scopes())
     }
 
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {

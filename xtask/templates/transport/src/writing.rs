@@ -97,13 +97,20 @@ impl Begun {
     }
 
     /// Takes an image in, if all that it refers to is there.
-    pub(crate) fn commit(&self, image: Pending) -> Result<()> {
-        let image = image.gather(&|digest| match self.blob(digest)? {
-            None if lock(&self.found).contains(digest) => Err(gone(digest)),
-            blob => Ok(blob),
-        })?;
+    pub(crate) fn commit(&self, image: Pending, cancel: &Cancel) -> Result<()> {
+        let image = image.gather(&|digest| self.true_blob(digest, cancel))?;
         lock(&self.images).push(image);
         Ok(())
+    }
+
+    /// A blob or manifest that was put, or is there, whole and true.
+    fn true_blob(&self, digest: &Digest, cancel: &Cancel) -> Result<Option<Blob>> {
+        let is_known =
+            lock(&self.blobs).contains_key(digest) || lock(&self.found).contains(digest);
+        if !is_known && self.find(&Expect::digest(digest.clone()), cancel)?.is_none() {
+            return Ok(None);
+        }
+        self.blob(digest)?.map(Some).ok_or_else(|| gone(digest))
     }
 
     /// Shows all that was committed, at once. It can be called again when it fails.

@@ -1,6 +1,7 @@
 //! [`Store`]: where images are. Here: all images of a place in one file.
 //!
-//! The file is [`MAGIC`], the bytes of blobs and manifests, a [`Table`] of them as JSON, and 8 bytes with its length.
+//! The file is [`MAGIC`], the bytes of blobs and manifests, a [`Table`] of them as JSON with its digest in front, and 8 bytes
+//! with the length of both.
 
 #![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
 
@@ -12,21 +13,24 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use transship_core::{
-    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Result, Stored, WriteMode,
+    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Identity, Result, Stored, WriteMode, sha256,
 };
 use transship_local::{
     StagedFile, change_file, copy_range, folder_of, open_regular, parse_json, spool_file,
     write_all_at, write_body,
 };
 
-use crate::images::{Blobs, Change, Images};
+use crate::images::{Blobs, Change, Images, missing};
 use crate::writing::Place;
 
 /// How the file begins.
 const MAGIC: &[u8] = b"scaffold: images, 1\n";
 
-/// More than a table should have.
-const LIMIT: u64 = 64 << 20;
+/// More than a table should have. Tests go beyond it.
+const LIMIT: u64 = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+
+/// The length of the digest of a table: `sha256:` and 64 digits.
+const DIGEST: usize = 71;
 
 /// The length of what stands at the end.
 const END: u64 = 8;
@@ -86,12 +90,22 @@ impl Store {
     pub(crate) fn recognizes(&self, found: &Candidate, _: &Cancel) -> Result<bool> {
         Ok(found.head().starts_with(MAGIC))
     }
+
+    /// What policies on trust call the images of a place.
+    pub(crate) fn identity(&self, path: &Path) -> Identity {
+        Identity::of_path(path)
+    }
 }
 
 impl Archive {
     /// The bytes of a blob or manifest. They are of the file that was opened, whatever is at its path now.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
         Ok(self.blobs.get(digest).cloned())
+    }
+
+    /// Why a part of an image is not there.
+    pub(crate) fn lost(&self, digest: &Digest) -> Error {
+        missing(digest)
     }
 
     fn read(file: &FileRange) -> Result<Self> {
@@ -108,7 +122,8 @@ impl Archive {
         let length = u64::from_le_bytes(length.ok_or_else(|| bad("it has no end"))?);
         let begins = end.checked_sub(length).ok_or_else(|| bad("it is cut off"))?;
         let table = file.part(begins, length).bytes(LIMIT, "the table of images")?;
-        let table: Table = parse_json(&table, "the table of images")?;
+        let table = unseal(&table).ok_or_else(|| bad("its table has changed"))?;
+        let table: Table = parse_json(table, "the table of images")?;
         let mut blobs = Blobs::new();
         for (digest, at, len) in table.blobs {
             if at.checked_add(len).is_none_or(|end| end > begins) {
@@ -122,7 +137,9 @@ impl Archive {
 
 impl Room {
     pub(crate) fn new(path: &Path, _: &Cancel) -> Result<Self> {
-        Ok(Self(folder_of(path).into()))
+        // Where no file can be, that is said before anything is copied.
+        let file = StagedFile::beside(path)?;
+        Ok(Self(folder_of(file.target()).into()))
     }
 
     /// Takes all bytes of a body.
@@ -147,9 +164,10 @@ impl Place {
             let there = before.file().filter(|_| self.mode != WriteMode::Replace);
             let base = self.base(there.map(Archive::read).transpose()?)?;
             let Archive { mut images, blobs } = base;
-            change(&mut images, &|digest| new.contains_key(digest) || blobs.contains_key(digest))?;
+            let find = |digest: &Digest| new.get(digest).or(blobs.get(digest));
+            change(&mut images, &|digest| find(digest).is_some())?;
             let file = StagedFile::beside(&self.path)?;
-            write(&file, images, &|digest| new.get(digest).or(blobs.get(digest)), cancel)?;
+            write(&file, images, &find, cancel)?;
             Ok(Some(file))
         })
     }
@@ -167,15 +185,35 @@ fn write<'b>(
     };
     put(MAGIC, 0)?;
     let (mut at, mut blobs) = (MAGIC.len() as u64, Vec::new());
-    for digest in images.parts() {
+    for digest in images.parts(&|digest| find(digest).is_some())? {
         let Some(bytes) = find(digest) else { continue };
         copy_range(bytes, file.file(), file.path(), at, cancel)?;
         blobs.push((digest.clone(), at, bytes.len()));
         at += bytes.len();
     }
-    let table = serde_json::to_vec(&Table { images, blobs }).map_err(|e| {
-        Error::new(ErrorKind::Unexpected, "the table of images cannot be written").caused_by(e)
-    })?;
+    let table = seal(&Table { images, blobs })?;
     put(&table, at)?;
     put(&(table.len() as u64).to_le_bytes(), at + table.len() as u64)
 }
+
+/// What a table is kept as, with a digest of its own in front: a bit that flips in it is seen.
+fn seal(table: &Table) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(table).map_err(|e| {
+        Error::new(ErrorKind::Unexpected, "the table of images cannot be written").caused_by(e)
+    })?;
+    let sealed = [sha256(&json).as_ref().as_bytes(), &json].concat();
+    if sealed.len() as u64 > LIMIT {
+        let message = format!("the table of images would have more than {LIMIT} bytes");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    Ok(sealed)
+}
+
+/// The JSON, if it is what was sealed.
+fn unseal(sealed: &[u8]) -> Option<&[u8]> {
+    let (digest, json) = sealed.split_at_checked(DIGEST)?;
+    (sha256(json).as_ref().as_bytes() == digest).then_some(json)
+}
+
+#[cfg(test)]
+mod damage;

@@ -1,6 +1,7 @@
 //! [`Store`]: where images are. Here: the images of a place in one folder, with a file for each blob.
 //!
-//! `scaffold.json` lists the images, `blobs/sha256-HEX` are configs, layers and manifests.
+//! `scaffold.list` lists the images: [`MAGIC`], the digest of the list, and the list as JSON. `blobs/sha256-HEX` are configs,
+//! layers and manifests.
 
 #![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
 
@@ -13,24 +14,30 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use transship_core::{
-    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Result, Stored, WriteMode,
+    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Identity, Result, Stored, WriteMode, sha256,
 };
 use transship_local::{
     Folder, Lock, Publish, StagedFile, StagedFolder, make_folder, open_regular, parse_json,
     read_document, sync_folder, write_all_at, write_body,
 };
 
-use crate::images::{Blobs, Change, Images};
+use crate::images::{Blobs, Change, Images, gone, missing};
 use crate::writing::Place;
 
 /// The list of images.
-const LIST: &str = "scaffold.json";
+const LIST: &str = "scaffold.list";
+
+/// How it begins.
+const MAGIC: &[u8] = b"scaffold: images, 1\n";
+
+/// The length of its digest: `sha256:` and 64 digits.
+const DIGEST: usize = 71;
 
 /// The folder of blobs.
 const BLOBS: &str = "blobs";
 
-/// More than the list should have.
-const LIMIT: u64 = 64 << 20;
+/// More than the list should have. Tests go beyond it.
+const LIMIT: u64 = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// Where archives are: all that is known is in their folders.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +47,8 @@ pub(crate) struct Store;
 #[derive(Debug, Default)]
 pub(crate) struct Archive {
     pub(crate) images: Images,
-    /// Where the blobs are; `None` of one that is not there yet.
-    blobs: Option<PathBuf>,
+    /// Where it is; `None` of one that is not there yet.
+    path: Option<PathBuf>,
 }
 
 /// Where bytes wait that do not show yet: in a folder of their own, near the one that they are for.
@@ -65,8 +72,12 @@ impl Store {
     /// `NotFound`, `Corrupt`.
     pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Archive> {
         let list = read_document(&path.join(LIST), LIMIT, "the list of images")?;
-        let images = parse_json(&list, "the list of images")?;
-        Ok(Archive { images, blobs: Some(path.join(BLOBS)) })
+        let list = unseal(&list).ok_or_else(|| {
+            let message = format!("{}: the list of images has changed", path.display());
+            Error::new(ErrorKind::Corrupt, message)
+        })?;
+        let images = parse_json(list, "the list of images")?;
+        Ok(Archive { images, path: Some(path.to_owned()) })
     }
 
     /// What is at a place, if anything is.
@@ -93,20 +104,37 @@ impl Store {
 
     /// Whether a path is a place of ours.
     pub(crate) fn recognizes(&self, found: &Candidate, _: &Cancel) -> Result<bool> {
-        Ok(found.is_folder() && found.path().join(LIST).is_file())
+        let list = found.path().join(LIST);
+        if !found.is_folder() || !list.is_file() {
+            return Ok(false);
+        }
+        let list = FileRange::whole(open_regular(&list)?, list)?;
+        Ok(list.part(0, MAGIC.len() as u64).bytes(LIMIT, "the beginning")? == MAGIC)
+    }
+
+    /// What policies on trust call the images of a place.
+    pub(crate) fn identity(&self, path: &Path) -> Identity {
+        Identity::of_path(path)
     }
 }
 
 impl Archive {
     /// The bytes of a blob or manifest. Those that were deleted since are not there.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
-        let Some(blobs) = &self.blobs else { return Ok(None) };
-        let path = blobs.join(file_name(digest));
+        let Some(place) = &self.path else { return Ok(None) };
+        let path = place.join(BLOBS).join(file_name(digest));
         match open_regular(&path) {
             Ok(file) => FileRange::whole(file, path).map(Some),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// Why a part of an image is not there: it was deleted, unless an image has it still.
+    pub(crate) fn lost(&self, digest: &Digest) -> Error {
+        let now = self.path.as_ref().and_then(|path| Store.open(path, &Cancel::new()).ok());
+        let is_listed = now.is_some_and(|now| now.images.parts(&|part| part != digest).is_err());
+        if is_listed { missing(digest) } else { gone(digest) }
     }
 }
 
@@ -176,14 +204,13 @@ impl Place {
         let mut images = self.base(there)?.images;
         let blobs = self.path.join(BLOBS);
         let place = |digest: &Digest| blobs.join(file_name(digest));
-        change(&mut images, &|digest| new.contains_key(digest) || place(digest).exists())?;
-        let list = serde_json::to_vec(&images).map_err(|e| {
-            Error::new(ErrorKind::Unexpected, "the list of images cannot be written").caused_by(e)
-        })?;
+        let is_here = |digest: &Digest| new.contains_key(digest) || place(digest).exists();
+        change(&mut images, &is_here)?;
+        let (parts, list) = (images.parts(&is_here)?, seal(&images)?);
         // From here on it goes to its end.
         cancel.check()?;
         make_folder(&blobs)?;
-        for digest in images.parts() {
+        for digest in &parts {
             if let Some(staged) = new.get(digest) {
                 link(staged.path(), &place(digest))?;
             }
@@ -192,7 +219,7 @@ impl Place {
         let mut file = StagedFile::beside(&self.path.join(LIST))?;
         write_all_at(file.file(), &list, 0).map_err(|e| Error::io("writing", file.path(), e))?;
         file.publish(Publish::Replace)?;
-        remove_unused(&blobs, &images.parts().into_iter().map(file_name).collect())
+        remove_unused(&blobs, &parts.into_iter().map(file_name).collect())
     }
 }
 
@@ -226,3 +253,25 @@ fn remove_unused(blobs: &Path, used: &HashSet<String>) -> Result<()> {
 fn file_name(digest: &Digest) -> String {
     digest.to_string().replace(':', "-")
 }
+
+/// What a list is kept as, with a digest of its own in front: a bit that flips in it is seen.
+fn seal(images: &Images) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(images).map_err(|e| {
+        Error::new(ErrorKind::Unexpected, "the list of images cannot be written").caused_by(e)
+    })?;
+    let sealed = [MAGIC, sha256(&json).as_ref().as_bytes(), &json].concat();
+    if sealed.len() as u64 > LIMIT {
+        let message = format!("the list of images would have more than {LIMIT} bytes");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    Ok(sealed)
+}
+
+/// The JSON, if it is what was sealed.
+fn unseal(sealed: &[u8]) -> Option<&[u8]> {
+    let (digest, json) = sealed.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;
+    (sha256(json).as_ref().as_bytes() == digest).then_some(json)
+}
+
+#[cfg(test)]
+mod damage;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_core::{
-    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Result, Stored,
+    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Identity, Result, Stored,
 };
 
-use crate::images::{Blobs, Change, Images};
+use crate::images::{Blobs, Change, Images, missing};
 use crate::writing::Place;
 
 /// More than a blob in memory should have.
@@ -65,6 +65,11 @@ impl Store {
         Ok(false)
     }
 
+    /// What policies on trust call the images of a place.
+    pub(crate) fn identity(&self, _: &Path) -> Identity {
+        Identity::unnamed()
+    }
+
     fn archives(&self) -> MutexGuard<'_, HashMap<PathBuf, Archive>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,6 +79,11 @@ impl Archive {
     /// The bytes of a blob or manifest.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
         Ok(self.blobs.get(digest).cloned())
+    }
+
+    /// Why a part of an image is not there.
+    pub(crate) fn lost(&self, digest: &Digest) -> Error {
+        missing(digest)
     }
 }
 
@@ -103,12 +113,11 @@ impl Place {
         let _ = &self.wait;
         let mut archives = self.store.archives();
         let Archive { mut images, blobs } = self.base(archives.get(&self.path).cloned())?;
-        change(&mut images, &|digest| new.contains_key(digest) || blobs.contains_key(digest))?;
-        let find = |digest: &Digest| {
-            let bytes = new.get(digest).or(blobs.get(digest))?;
-            Some((digest.clone(), bytes.clone()))
-        };
-        let blobs = images.parts().into_iter().filter_map(find).collect();
+        let find = |digest: &Digest| new.get(digest).or(blobs.get(digest));
+        let is_here = |digest: &Digest| find(digest).is_some();
+        change(&mut images, &is_here)?;
+        let kept = |digest: &Digest| Some((digest.clone(), find(digest)?.clone()));
+        let blobs = images.parts(&is_here)?.into_iter().filter_map(kept).collect();
         archives.insert(self.path.clone(), Archive { images, blobs });
         Ok(())
     }
