@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use transship_core::{
     ArchiveEntry, Archives, CollectMode, CollectOptions, DeleteOptions, ErrorKind, ImageName,
     ReadOptions, Reference, Transport, WriteMode,
@@ -20,6 +21,8 @@ use crate::model::{Built, Image, Layer};
 use crate::seen::Seen;
 use crate::watch::patience;
 use crate::{Ability, Broken, Facts, Fixture, Held, Replaces};
+
+mod given_up;
 
 /// Holds the job of a process that was started by a law.
 const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
@@ -57,6 +60,8 @@ pub(crate) enum Kind {
     Open,
     /// Opens its place, where it must not find that image.
     Miss,
+    /// Gives up writing that image, where nothing else has temporary files.
+    GiveUp,
 }
 
 /// Does the job of a process that a law started, if this is one. To be asked first by a test that gives its name to
@@ -80,6 +85,8 @@ pub(crate) struct Process {
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     job: Job,
+    /// Where its temporary files are, if these are looked at.
+    _temporary: Option<TempDir>,
 }
 
 impl Process {
@@ -96,10 +103,15 @@ impl Process {
         };
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(VARIABLE, job.text(locator));
+        let is_watched = job.kind == Kind::GiveUp;
+        let temporary = is_watched.then(|| TempDir::with_prefix("kit")).transpose()?;
+        if let Some(folder) = &temporary {
+            command.envs(["TMPDIR", "TMP", "TEMP"].map(|variable| (variable, folder.path())));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().during(|| "starting another process")?;
         let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
-        Ok(Self { child: Some(child), stdout, stderr, job })
+        Ok(Self { child: Some(child), stdout, stderr, job, _temporary: temporary })
     }
 
     /// Waits for its end, and fails when its job failed.
@@ -173,6 +185,7 @@ impl fmt::Display for Job {
             Kind::Read => write!(f, "which reads {count} times"),
             Kind::Open => write!(f, "which opens image {first} by its reference"),
             Kind::Miss => write!(f, "which opens the place of image {first}"),
+            Kind::GiveUp => write!(f, "which gives up writing image {first}"),
         }
     }
 }
@@ -190,6 +203,7 @@ impl Job {
             Kind::Read => "read",
             Kind::Open => "open",
             Kind::Miss => "miss",
+            Kind::GiveUp => "give up",
         };
         json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
     }
@@ -209,6 +223,7 @@ impl Job {
             Some("read") => Kind::Read,
             Some("open") => Kind::Open,
             Some("miss") => Kind::Miss,
+            Some("give up") => Kind::GiveUp,
             _ => return Err(wrong()),
         };
         let at = value["at"].as_str().ok_or_else(wrong)?.to_owned();
@@ -245,6 +260,9 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
     let transport = fixture.transport();
     let facts = Facts::of(fixture)?;
     let at = transport.parse(&locator)?;
+    if job.kind == Kind::GiveUp {
+        return given_up::leaves_nothing(&*transport, &at, job.first, &facts);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         if job.kind == Kind::Join {
@@ -264,7 +282,9 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
                 Kind::Collect => collect(&*transport, &at).await?,
                 Kind::Open => open(&*transport, &at, number, &facts).await?,
                 Kind::Miss => miss(&*transport, &at, number, &facts).await?,
-                Kind::Read | Kind::Join => look(&*transport, &at, job.first, &facts).await?,
+                Kind::Read | Kind::Join | Kind::GiveUp => {
+                    look(&*transport, &at, job.first, &facts).await?;
+                }
             }
         }
         Ok(())

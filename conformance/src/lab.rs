@@ -230,7 +230,7 @@ impl Lab {
 }
 
 /// Waits for the tasks of this runtime.
-async fn tasks_end() -> Held {
+pub(crate) async fn tasks_end() -> Held {
     let (begun, metrics) = (Instant::now(), Handle::current().metrics());
     while metrics.num_alive_tasks() > 0 {
         let seconds = TASKS_END.as_secs();

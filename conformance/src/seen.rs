@@ -48,7 +48,11 @@ impl Seen {
                 }
                 Document::Index(index) => {
                     for child in &index.manifests {
-                        waiting.extend(seen.child(source, child).await?);
+                        if child.may_be_manifest() {
+                            waiting.extend(seen.child(source, child).await?);
+                        } else {
+                            seen.blob(source, child).await?;
+                        }
                     }
                 }
                 _ => {}

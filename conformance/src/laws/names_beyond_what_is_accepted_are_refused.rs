@@ -98,7 +98,9 @@ async fn refused(lab: &Lab, name: &str) -> Held {
 async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
     let mut how = how(WriteMode::Create, &[]);
     how.fallback_names = names.to_vec();
-    for name in no_names(lab.claims().names) {
+    // A place that holds any text has to take this one, too.
+    how.fallback_names.push(ImageName::new(NO_NAME)?);
+    for name in no_names(lab.claims().names).iter().filter(|name| **name != NO_NAME) {
         how.fallback_names.push(ImageName::new(name)?);
     }
     let opened = lab.transport().destination(lab.at(), &how).await;

@@ -10,7 +10,7 @@ use super::collecting_takes_garbage_alone::collect;
 use super::image_or_index;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, put_all};
-use crate::model::{Blob, Built, Format, Layer};
+use crate::model::{Blob, Built, Config, Format, Image, Layer};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
 use crate::strategies::plain_images;
@@ -33,7 +33,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     kit.each((plain_images(kit.facts()), 1_usize..4), |lab, (image, count)| {
         let built = image_or_index(lab, image)?;
-        let about = all_about(&built, *count)?;
+        let about = all_about(lab, &built, *count)?;
         lab.step(write(lab, &built, &about))?;
         let images = lab.snapshot()?.images().len();
         hold!(images == 1, "{images} images are listed, of one with {} manifests about it", about.len());
@@ -42,13 +42,16 @@ fn check(kit: &Kit) -> Held {
 }
 
 /// What is about the root, about a manifest below it, and about what is about the root.
-fn all_about(built: &Built, count: usize) -> Held<Vec<Built>> {
+fn all_about(lab: &Lab, built: &Built, count: usize) -> Held<Vec<Built>> {
     let mut about =
         (0..count).map(|at| referrer(&built.root, at)).collect::<Held<Vec<_>>>()?;
     about.push(referrer(&about[0].root, 10)?);
     if let Some(child) = built.below.first() {
         about.push(referrer(child, 20)?);
         about.push(referrer(child, 21)?);
+    }
+    if lab.has(Ability::Indexes) {
+        about.push(index_about(&built.root, 25)?);
     }
     about.push(referrer(&built.root, 30)?);
     Ok(about)
@@ -57,8 +60,8 @@ fn all_about(built: &Built, count: usize) -> Held<Vec<Built>> {
 /// A manifest that is about another one, with a config and a layer of its own. The layer is a tar: some places take no others.
 /// With an even number it has no `artifactType`: the type of its config counts.
 pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
+    let subject = subject(of);
     let of = of.descriptor();
-    let subject = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);
     let text = serde_json::json!({ "number": at, "of": of.digest }).to_string();
     let config = MediaType::from("application/vnd.example.signature.config+json");
     let config = Descriptor::new(config, sha256(text.as_bytes()), text.len() as u64);
@@ -77,6 +80,26 @@ pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
     built.add(layer);
     built.add(Blob { descriptor: config, bytes: text.into() });
     Ok(built)
+}
+
+/// An index that is about a manifest, of one artifact, which is not.
+pub(super) fn index_about(of: &Manifest, at: usize) -> Held<Built> {
+    let of_its_own = Layer::tar(u8::try_from(at).unwrap_or(u8::MAX), 400);
+    let artifact = Image { layers: vec![of_its_own], config: Config::Artifact, ..Image::simple(9) };
+    let artifact = artifact.build()?;
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [artifact.root.descriptor()], "subject": subject(of),
+        "artifactType": "application/vnd.example.signatures",
+    });
+    let mut built = Built::new(Manifest::new(index.to_string())?);
+    built.take_in(artifact);
+    Ok(built)
+}
+
+fn subject(of: &Manifest) -> Descriptor {
+    let of = of.descriptor();
+    Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size)
 }
 
 /// Puts an image with what is about it, in that order.
@@ -140,10 +163,16 @@ pub(super) async fn are_there(lab: &Lab, source: &dyn ImageSource, about: &[Buil
     Ok(())
 }
 
-/// Whether its manifest, config and layer read as they were put.
+/// Whether its manifest, and all that it is of, read as they were put.
 async fn is_whole(source: &dyn ImageSource, found: &Descriptor, put: &Built) -> Held {
     let read = source.manifest(found).await.during(|| "reading what is about it")?;
     hold!(read.bytes() == put.root.bytes(), "what is about it reads as other bytes");
+    for child in &put.below {
+        let of = child.descriptor();
+        let read = source.manifest(of).await;
+        let read = read.during(|| format!("reading {}, of an index about it", of.digest))?;
+        hold!(read.bytes() == child.bytes(), "{}, of an index about it, reads as other bytes", of.digest);
+    }
     for blob in &put.blobs {
         let of = &blob.descriptor;
         let what = || format!("reading {}, {}, of what is about it", of.media_type, of.digest);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -36,6 +37,8 @@ enum There {
     ByteChanged(usize),
     /// Images, and what lists them is cut short, at so many thousandths.
     CutShort(usize),
+    /// Images, and a number in a text is another one, at so many thousandths of all numbers. Some images may be read still.
+    NumberChanged(usize),
     Text,
     /// A folder with something else.
     Folder,
@@ -58,22 +61,33 @@ struct Old {
 /// Files, and what is in them.
 type Files = BTreeMap<String, String>;
 
+/// So many numbers of those in texts are changed each time, one at a time.
+const NUMBERS: usize = 24;
+
 const TEXT: &str = "a text, and no images";
 
 fn check(kit: &Kit) -> Held {
     let acts = acts(kit.facts());
     let all = [There::ByteChanged(0), There::CutShort(500), There::Text, There::Folder];
     let each = all.iter().flat_map(|there| acts.iter().map(move |act| (*there, *act)));
-    let corners: Vec<_> = each.filter(|(there, act)| !is_meant(*there, *act)).collect();
+    let mut corners: Vec<_> = each.filter(|(there, act)| !is_meant(*there, *act)).collect();
+    if kit.facts().has(Ability::Append) {
+        let numbers = (0..NUMBERS).map(|at| There::NumberChanged(at * 1000 / NUMBERS));
+        corners.extend(numbers.map(|number| (number, Act::Write(WriteMode::Append, By::Itself))));
+    }
     let there = prop_oneof![
-        (0_usize..1000).prop_map(There::ByteChanged),
-        (0_usize..1000).prop_map(There::CutShort),
+        1 => (0_usize..1000).prop_map(There::ByteChanged),
+        1 => (0_usize..1000).prop_map(There::CutShort),
+        2 => (0_usize..1000).prop_map(There::NumberChanged),
     ];
     let acts = acts.iter().copied().filter(|act| !is_meant(There::Text, *act));
     kit.each_with(&corners, (there, select(acts.collect::<Vec<_>>())), |lab, (there, act)| {
         let place = Path::new(lab.at().locator());
         if !place.starts_with(lab.folder()?) {
             kit.not_able("its locators are no paths");
+            return Ok(());
+        }
+        if is_meant(*there, *act) {
             return Ok(());
         }
         let mut old = Vec::new();
@@ -83,7 +97,7 @@ fn check(kit: &Kit) -> Held {
                 fs::create_dir(place)?;
                 fs::write(place.join("notes.txt"), TEXT)?;
             }
-            There::ByteChanged(_) | There::CutShort(_) => {
+            There::ByteChanged(_) | There::CutShort(_) | There::NumberChanged(_) => {
                 old = written(lab)?;
                 if !damaged(lab, *there)? {
                     return Ok(());
@@ -106,9 +120,15 @@ fn acts(facts: &Facts) -> Vec<Act> {
     acts
 }
 
-/// Replacing takes the place of whatever is there, but for a folder of something else.
+/// Replacing takes the place of whatever is there, but for a folder of something else. Of images that can be read still one may be
+/// deleted.
 fn is_meant(there: There, act: Act) -> bool {
-    matches!(act, Act::Write(WriteMode::Replace, _)) && !matches!(there, There::Folder)
+    let replaces = matches!(act, Act::Write(WriteMode::Replace, _));
+    match there {
+        There::Folder => false,
+        There::NumberChanged(_) => replaces || act == Act::Delete,
+        There::ByteChanged(_) | There::CutShort(_) | There::Text => replaces,
+    }
 }
 
 /// Two images, or one where there is room for one.
@@ -132,11 +152,14 @@ fn name(lab: &Lab, number: u8) -> Held<Vec<ImageName>> {
     Ok(vec![ImageName::new(&format!("docker.io/library/kit:{number}"))?])
 }
 
-/// Damages one file so that no image is listed any more. Gives whether there is one.
+/// Damages one file: so that no image is listed any more, where more than a number is damaged. Gives whether there is one.
 fn damaged(lab: &Lab, how: There) -> Held<bool> {
     let mut files = Vec::new();
     files_in(lab.folder()?, &mut files)?;
     files.sort();
+    if let There::NumberChanged(part) = how {
+        return number_changed(&files, part);
+    }
     for file in files {
         let well = fs::read(&file)?;
         if well.is_empty() {
@@ -150,7 +173,7 @@ fn damaged(lab: &Lab, how: There) -> Held<bool> {
             }
             // An empty file may be as good as none.
             There::CutShort(part) => bytes.truncate((well.len() * part / 1000).max(1)),
-            There::Text | There::Folder => {}
+            There::Text | There::Folder | There::NumberChanged(_) => {}
         }
         fs::write(&file, bytes)?;
         if lab.step(async { Ok(list(lab).await.unwrap_or(0) == 0) })? {
@@ -159,6 +182,35 @@ fn damaged(lab: &Lab, how: There) -> Held<bool> {
         fs::write(&file, well)?;
     }
     Ok(false)
+}
+
+/// Changes a digit of a number. Gives whether there is one.
+fn number_changed(files: &[PathBuf], part: usize) -> Held<bool> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(numbers(&fs::read(file)?).into_iter().map(|number| (file, number)));
+    }
+    let Some((file, number)) = all.get(all.len() * part / 1000) else { return Ok(false) };
+    let mut bytes = fs::read(file)?;
+    bytes[number.start + part % number.len()] ^= 1;
+    fs::write(file, bytes)?;
+    Ok(true)
+}
+
+/// Where the numbers are that are values of JSON.
+fn numbers(bytes: &[u8]) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(skipped) = bytes[at..].iter().position(u8::is_ascii_digit) {
+        let start = at + skipped;
+        let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        at = start + digits;
+        let before = bytes[..start].strip_suffix(b" ").unwrap_or(&bytes[..start]);
+        let begins = before.last().is_some_and(|before| b":,[".contains(before));
+        if begins && bytes.get(at).is_some_and(|end| b",]}\n".contains(end)) {
+            found.push(start..at);
+        }
+    }
+    found
 }
 
 /// How many images it says are there.
@@ -189,6 +241,7 @@ async fn readable(lab: &Lab, old: &[Old]) -> Vec<bool> {
 /// Whether nothing changes; or, where there were images, all of them are there again.
 fn left_alone(lab: &Lab, act: Act, old: &[Old]) -> Held {
     let could = lab.step(async { Ok(readable(lab, old).await) })?;
+    let was_listed = lab.step(async { Ok(list(lab).await.unwrap_or(0) > 0) })?;
     let before = looked(lab)?;
     let done = lab.step(async { Ok(acted(lab, act, old).await) })?;
     let (before, after) = match (before, looked(lab)?) {
@@ -204,7 +257,7 @@ fn left_alone(lab: &Lab, act: Act, old: &[Old]) -> Held {
         let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
         hold!(may_leave || new.is_empty(), "{when}, and these are new: {}", listed(new));
     } else if before != after {
-        return lab.step(are_there(lab, old, &could)).map_err(|e| e.while_doing(when));
+        return lab.step(are_there(lab, old, &could, was_listed)).map_err(|e| e.while_doing(when));
     }
     Ok(())
 }
@@ -221,12 +274,12 @@ fn unchanged(before: &Files, after: &Files, when: &str) -> Held {
     Ok(())
 }
 
-/// Where images are listed again, they are all there; where not, none is lost that could be read.
-async fn are_there(lab: &Lab, old: &[Old], could: &[bool]) -> Held {
-    let is_listed = list(lab).await.is_ok();
+/// None is lost that could be read. Where images are listed again, they are all there.
+async fn are_there(lab: &Lab, old: &[Old], could: &[bool], was_listed: bool) -> Held {
+    let is_listed_again = !was_listed && list(lab).await.is_ok();
     let can = readable(lab, old).await;
     for ((one, could), can) in old.iter().zip(could).zip(can) {
-        let lost = !can && (*could || is_listed);
+        let lost = !can && (*could || is_listed_again);
         hold!(!lost, "{} was there, and is gone", one.built.root.descriptor().digest);
     }
     Ok(())

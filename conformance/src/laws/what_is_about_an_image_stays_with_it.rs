@@ -7,7 +7,7 @@ use transship_core::{CollectMode, WriteMode};
 use super::collecting_takes_garbage_alone::collect;
 use super::deletion_leaves_nothing_of_the_image::{kept, no_more};
 use super::deletion_removes_that_image_alone::delete;
-use super::referrers_come_with_their_image::{are_there, put_with, referrer};
+use super::referrers_come_with_their_image::{are_there, index_about, put_with, referrer};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit};
 use crate::model::{Built, Image, noise};
@@ -64,6 +64,9 @@ impl Signed {
         let built = Image { seed: number, ..image.clone() }.build()?;
         let mut about = vec![referrer(&built.root, 1)?, referrer(&built.root, 2)?];
         about.push(referrer(&about[0].root, 3)?);
+        if lab.has(Ability::Indexes) {
+            about.push(index_about(&built.root, usize::from(number))?);
+        }
         let signs = lab.has(Ability::Signatures);
         let signatures = (0..u64::from(number)).filter(|_| signs);
         let signatures = signatures.map(|at| noise(u64::from(number) * 10 + at, 400).into());

@@ -196,21 +196,30 @@ impl Parts {
         about.document().subject().is_some_and(|of| self.manifests.contains_key(&of.digest))
     }
 
+    /// Takes a blob that is there.
+    fn copy(&mut self, from: &Self, of: &Descriptor) {
+        let found = from.blobs.get_key_value(&of.digest);
+        self.blobs.extend(found.map(|(digest, bytes)| (digest.clone(), bytes.clone())));
+    }
+
     fn follow(&self, from: &Manifest, parts: &mut Self) {
         let mut waiting = vec![from.clone()];
         while let Some(manifest) = waiting.pop() {
             match manifest.document() {
                 Document::Image(image) => {
-                    for part in image.layers.iter().chain([&image.config]) {
-                        let found = self.blobs.get_key_value(&part.digest);
-                        parts.blobs.extend(found.map(|(d, b)| (d.clone(), b.clone())));
+                    for of in image.layers.iter().chain([&image.config]) {
+                        parts.copy(self, of);
                     }
                 }
                 Document::Index(index) => {
-                    let children = index.manifests.iter();
-                    waiting.extend(
-                        children.filter_map(|child| self.manifests.get(&child.digest)).cloned(),
-                    );
+                    let (manifests, contents): (Vec<_>, Vec<_>) =
+                        index.manifests.iter().partition(|child| child.may_be_manifest());
+                    for of in contents {
+                        parts.copy(self, of);
+                    }
+                    let found =
+                        manifests.into_iter().filter_map(|of| self.manifests.get(&of.digest));
+                    waiting.extend(found.cloned());
                 }
                 _ => {}
             }

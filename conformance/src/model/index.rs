@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
-use transship_core::Descriptor;
+use transship_core::{Descriptor, sha256};
 
 use super::image::named;
-use super::{Algorithm, Built, Format, Image};
+use super::{Algorithm, Blob, Built, Format, Image};
 use crate::Held;
 
 /// An image or an index.
@@ -47,6 +48,8 @@ pub enum Presence {
     Absent,
     /// It is there, as an attestation of the first child.
     Attestation,
+    /// Content of this media type, which is no manifest, is there instead of it: a text.
+    Content(&'static str),
 }
 
 impl Node {
@@ -100,7 +103,10 @@ impl Index {
         for ((child, built), listed) in self.children.iter().zip(built).zip(listed) {
             match child.presence {
                 Presence::Absent => all.absent.push(listed),
-                _ => all.take_in(built),
+                Presence::Content(_) => {
+                    all.add(Blob { descriptor: listed, bytes: child.content() });
+                }
+                Presence::Here | Presence::Attestation => all.take_in(built),
             }
         }
         all.forget_absent_that_are_here();
@@ -121,7 +127,15 @@ impl Index {
 }
 
 impl Child {
+    fn content(&self) -> Bytes {
+        format!("instead of {:?}", self.node).into()
+    }
+
     fn listed(&self, built: &Built, first: Option<&str>) -> Descriptor {
+        if let Presence::Content(media_type) = self.presence {
+            let bytes = self.content();
+            return Descriptor::new(media_type.into(), sha256(&bytes), bytes.len() as u64);
+        }
         let mut listed = built.root.descriptor().clone();
         match (&self.node, self.presence, first) {
             (_, Presence::Attestation, Some(first)) => {
@@ -182,6 +196,7 @@ impl fmt::Debug for Child {
             Presence::Here => {}
             Presence::Absent => f.write_str("absent ")?,
             Presence::Attestation => f.write_str("attestation ")?,
+            Presence::Content(media_type) => write!(f, "{media_type} instead of ")?,
         }
         self.node.fmt(f)
     }

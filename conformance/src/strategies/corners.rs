@@ -138,6 +138,8 @@ fn indexes() -> Vec<Node> {
     let long = Image { algorithm: Algorithm::Sha512, ..Image::simple(4) };
     let shares = Image { described: true, ..Image::simple(1) };
     let about = Child { node: image(5), presence: Presence::Attestation };
+    let content = |seed, of| Child { node: image(seed), presence: Presence::Content(of) };
+    let text = || content(6, "text/plain");
     let of = |children| index(Format::Oci, children);
     let nested = of(vec![here(image(2)), absent(image(3))]);
     vec![
@@ -155,6 +157,10 @@ fn indexes() -> Vec<Node> {
         // What is absent below is here above.
         of(vec![here(nested.clone()), here(image(3))]),
         of(vec![here(of(vec![here(nested)])), here(of(vec![]))]),
+        // What is no manifest, beside an image, alone, and in an index of an index.
+        of(vec![text(), here(image(1)), content(7, "application/vnd.example.kit.unknown")]),
+        of(vec![text()]),
+        of(vec![here(of(vec![here(image(1)), text()])), here(image(2))]),
         index(Format::Docker, vec![here(image(1)), here(image(2))]),
     ]
 }
@@ -247,7 +253,7 @@ fn with_an_index(facts: &Facts) -> Vec<Named> {
     ]
 }
 
-/// An index with an attestation, and one that holds another.
+/// An index with an attestation, and one that holds another, in which a text is.
 fn attested_and_nested(facts: &Facts) -> Vec<Named> {
     let child = |seed, architecture, presence| {
         let node = Node::Image(Image { architecture, ..Image::simple(seed) });
@@ -258,7 +264,8 @@ fn attested_and_nested(facts: &Facts) -> Vec<Named> {
         child(22, "s390x", Presence::Here),
         child(23, "amd64", Presence::Attestation),
     ];
-    let inner = index(Format::Oci, vec![child(24, "arm64", Presence::Here)]);
+    let text = child(26, "amd64", Presence::Content("text/plain"));
+    let inner = index(Format::Oci, vec![child(24, "arm64", Presence::Here), text]);
     let inner = Child { node: inner, presence: Presence::Here };
     let nested = vec![child(25, "amd64", Presence::Here), inner];
     let named = |children, name| Named {

@@ -99,22 +99,17 @@ impl RegistryDestination {
 
     /// Refuses a manifest that refers to what is neither there nor said to be absent: a server may not look.
     async fn check_children(&self, manifest: &Manifest, absent: &HashSet<&Digest>) -> Result<()> {
-        let document = manifest.document();
-        let (children, kind) = match document {
-            Document::Image(image) => {
-                let mut blobs: Vec<&Descriptor> = image.layers.iter().collect();
-                blobs.push(&image.config);
-                (blobs, Kind::Blob)
-            }
-            Document::Index(index) => (index.manifests.iter().collect(), Kind::Manifest),
-            _ => return Ok(()),
+        let is_index = matches!(manifest.document(), Document::Index(_));
+        let kind = |child: &Descriptor| {
+            if is_index && child.may_be_manifest() { Kind::Manifest } else { Kind::Blob }
         };
-        let asked = children.into_iter().filter(|child| {
-            let known = self.state().there.contains(&(kind, child.digest.clone()));
-            !(known || absent.contains(&child.digest) || (kind == Kind::Blob && is_foreign(child)))
+        let asked = manifest.document().parts().map(|child| (child, kind(child)));
+        let asked = asked.filter(|(child, kind)| {
+            let known = self.state().there.contains(&(*kind, child.digest.clone()));
+            !(known || absent.contains(&child.digest) || (*kind == Kind::Blob && is_foreign(child)))
         });
         stream::iter(asked.map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |child| self.check_child(child, kind))
+            .try_for_each_concurrent(AT_ONCE, |(child, kind)| self.check_child(child, kind))
             .await
     }
 

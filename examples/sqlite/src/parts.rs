@@ -101,7 +101,7 @@ impl Parts {
             self.note(digest);
             let (of, below): (Vec<&Descriptor>, Vec<&Descriptor>) = match manifest.document() {
                 Document::Image(of) => (of.layers.iter().chain([&of.config]).collect(), Vec::new()),
-                Document::Index(of) => (Vec::new(), of.manifests.iter().collect()),
+                Document::Index(of) => of.manifests.iter().partition(|of| !of.may_be_manifest()),
                 _ => return Err(Error::new(ErrorKind::Unsupported, "it is no manifest").into()),
             };
             for blob in of {

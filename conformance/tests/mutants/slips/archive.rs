@@ -62,8 +62,15 @@ impl Archives for Slipping {
         Ok(Box::new(SlippingReader { of: self.clone(), at: at.clone(), inner, entries }))
     }
 
+    fn archive_of(&self, at: &Reference) -> Option<Reference> {
+        let (place, _) = at.locator().split_once('@')?;
+        (self.slip == Slip::ArchiveEndsAtAnAt)
+            .then(|| Reference::new(at.scheme(), place.to_owned()))
+    }
+
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         let mut how = how.clone();
+        self.go_to_next(at, how.mode).await?;
         let mut inner = self.archives_of_memory().write(at, &how).await?;
         if self.slip == Slip::WriterCreateLooksOnce && how.mode == Some(WriteMode::Create) {
             how.mode = Some(WriteMode::Replace);

@@ -94,6 +94,13 @@ impl<'w> SlippingDestination<'w> {
             .flat_map(|(_, manifest)| manifest.document().parts().map(|part| part.digest.clone()))
             .collect();
         let mut lost = self.of.state.lost.lock().unwrap();
+        if self.of.slip == Slip::ContentIsLost {
+            let manifests = below.iter().map(|(_, manifest)| manifest).chain([root]);
+            let indexes = manifests.filter(|m| matches!(m.document(), Document::Index(_)));
+            let contents = indexes.flat_map(|index| index.document().parts());
+            let contents = contents.filter(|part| !part.may_be_manifest());
+            lost.extend(contents.map(|part| part.digest.clone()));
+        }
         for (child, manifest) in below.iter().filter(|(child, _)| layers.contains(&child.digest)) {
             match (self.of.slip, manifest.document()) {
                 (Slip::OneSetOfDigests, Document::Image(image)) => {
@@ -177,6 +184,7 @@ impl<'w> SlippingDestination<'w> {
         about.push(manifest.clone());
         match self.of.slip {
             Slip::SecondReferrerIsLost => second,
+            Slip::IndexAboutIsLost => matches!(manifest.document(), Document::Index(_)),
             Slip::ReferrerOfAChildIsLost => put && !second,
             _ => false,
         }
@@ -232,6 +240,13 @@ impl ImageDestination for SlippingDestination<'_> {
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
         self.of.in_first().await?;
         self.has_put.store(true, Ordering::SeqCst);
+        if self.of.slip == Slip::SpoolsStay {
+            let mut spools = self.of.state.spools.lock().unwrap();
+            let name = format!("spool-{}-{}", std::process::id(), spools.len());
+            let spool = std::env::temp_dir().join(name);
+            std::fs::write(&spool, b"").map_err(|e| Error::io("writing", &spool, e))?;
+            spools.push(spool);
+        }
         let body = match self.of.slip {
             Slip::PutBlocks => {
                 let body = body.expecting(&expect)?;
@@ -354,6 +369,7 @@ impl ImageDestination for SlippingDestination<'_> {
         let given_up = self.of.give_up_with_bases(&self.at, what.root).await?;
         let mut committed = self.inner.commit(asked).await?;
         given_up.commit();
+        self.of.say_next(&self.at).await?;
         match self.of.slip {
             Slip::HiddenBasesAreGone => self.of.delete_bases(&self.at).await?,
             Slip::CommitTypeIsOfBytes => {

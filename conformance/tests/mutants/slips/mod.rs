@@ -6,16 +6,18 @@ mod bases;
 mod beside;
 mod deletion;
 mod destination;
+mod next;
 mod source;
 mod transport;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use transship_conformance::{Bases, Claims, Fixture, Memory, Place};
+use transship_conformance::{Bases, Claims, Fixture, Memory, Place, Processes};
 use transship_core::{Accepts, AcceptsManifests, Digest, Manifest, MediaType, Transport, sha256};
 
 use crate::fault::faults;
@@ -84,11 +86,19 @@ faults! {
     PathIsFolded => "a_place_is_where_its_text_says",
     /// `+` in a path is a space.
     PlusIsASpace => "a_place_is_where_its_text_says",
+    /// `x/..` is taken out of a path, whatever `x` links to.
+    PathIsShortened => "a_place_is_where_its_text_says",
+    /// The archive of a reference ends at the first `@`, which the path has.
+    ArchiveEndsAtAnAt => "a_place_is_where_its_text_says",
     // Two levels deep.
     /// What an index of an index lists may be missing.
     CommitLooksOneLevelDeep => "what_is_missing_is_refused_at_commit",
     /// The configs of an index's images may be missing.
     CommitForgetsConfigsBelow => "what_is_missing_is_refused_at_commit",
+    /// What an index lists that is no manifest is lost.
+    ContentIsLost => "a_committed_image_reads_back_equal",
+    /// An index that is about an image is lost.
+    IndexAboutIsLost => "referrers_come_with_their_image",
     /// What is about what is about an image is lost.
     SecondReferrerIsLost => "referrers_come_with_their_image",
     /// What is about an image of an index is lost.
@@ -155,6 +165,10 @@ faults! {
     LaterReferrerIsLost => "what_comes_again_completes_what_is_there",
     /// A sparse index that comes again makes the whole one sparse.
     LessIsMore => "what_comes_again_completes_what_is_there",
+    /// What is put leaves a temporary file.
+    SpoolsStay => "a_dropped_put_leaves_no_trace",
+    /// The next image goes where the file says, whatever is there.
+    NextIsBelieved => "what_cannot_be_read_is_left_as_it_is",
     // What else is said.
     /// Names to fall back to are not looked at.
     FallbackIsNotTaken => "an_image_is_written_where_its_reference_says",
@@ -268,6 +282,16 @@ pub struct State {
     pub late: Mutex<HashSet<Digest>>,
     pub about: Mutex<Vec<Manifest>>,
     pub beside: Mutex<Vec<(String, Manifest)>>,
+    pub spools: Mutex<Vec<PathBuf>>,
+}
+
+/// The tests leave nothing behind.
+impl Drop for State {
+    fn drop(&mut self) {
+        for spool in self.spools.lock().unwrap().drain(..) {
+            std::fs::remove_file(spool).unwrap();
+        }
+    }
 }
 
 /// A transport with a slip.
@@ -281,8 +305,10 @@ pub struct Slips {
 impl Slip {
     /// Whether a file stands for the place, so that what is stored is seen.
     pub fn is_on_disk(self) -> bool {
-        matches!(self, Self::DamageStays | Self::HasLeavesAFile)
-            || self.recognizes()
+        matches!(
+            self,
+            Self::DamageStays | Self::HasLeavesAFile | Self::NextIsBelieved | Self::PathIsShortened
+        ) || self.recognizes()
             || self.is_a_database()
     }
 
@@ -324,6 +350,7 @@ impl Slip {
             late: Mutex::default(),
             about: Mutex::default(),
             beside: Mutex::default(),
+            spools: Mutex::default(),
         };
         Slips { slip: self, memory: Memory::new(), state: Arc::new(state) }
     }
@@ -354,6 +381,7 @@ impl Fixture for Slips {
         let claims = Claims::in_memory();
         match self.slip {
             Slip::HiddenBasesAreGone => claims.with(Bases::Hidden),
+            Slip::SpoolsStay => claims.with(Processes::Many),
             _ => claims,
         }
     }

@@ -65,6 +65,7 @@ impl Slipping {
                 locator[..end].to_lowercase() + &locator[end..]
             }
             Slip::PlusIsASpace => locator.replace('+', " "),
+            Slip::PathIsShortened => shortened(locator),
             _ => locator.to_owned(),
         }
     }
@@ -147,6 +148,7 @@ impl Transport for Slipping {
         if self.slip == Slip::OptionsNamesAreIgnored && *at != self.place(at) {
             how.names.clear();
         }
+        self.go_to_next(at, how.mode).await?;
         let mut inner = self.memory.destination(at, &how).await?;
         if self.slip == Slip::LateNameIsNotTaken {
             let is_there = self.names(at).await;
@@ -205,6 +207,13 @@ impl Slipping {
         let Ok(reader) = reader else { return Vec::new() };
         reader.entries().iter().flat_map(|entry| entry.names.clone()).collect()
     }
+}
+
+/// Without a folder that is left at once.
+fn shortened(locator: &str) -> String {
+    let Some((before, after)) = locator.split_once("/../") else { return locator.to_owned() };
+    let above = before.rsplit_once('/').map_or("", |(above, _)| above);
+    format!("{above}/{after}")
 }
 
 /// Makes the file of a place larger.
