@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
-use transship_core::{Descriptor, DockerName, Document};
+use transship_core::{Descriptor, DockerName, Document, is_index_type};
 
 use crate::fake::Whole;
 use crate::release::{Keeps, Release};
@@ -230,6 +230,10 @@ impl State {
 
     /// What is said of the manifests of an image.
     fn parts(&self, digest: &str, listed: Option<&Descriptor>, parts: &mut Vec<Value>) {
+        // Content that is no manifest is no part.
+        if listed.is_some_and(|listed| is_index_type(&listed.media_type).is_none()) {
+            return;
+        }
         match self.document(digest) {
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
