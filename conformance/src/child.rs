@@ -58,7 +58,7 @@ pub(crate) enum Kind {
     Read,
     /// Opens the reference that is its place, which has to be the image of the number `first`.
     Open,
-    /// Opens its place, where it must not find that image.
+    /// Opens the reference that is its place, where it must not find that image.
     Miss,
     /// Gives up writing that image, where nothing else has temporary files.
     GiveUp,
@@ -184,7 +184,7 @@ impl fmt::Display for Job {
             Kind::Collect => write!(f, "which collects {count} times"),
             Kind::Read => write!(f, "which reads {count} times"),
             Kind::Open => write!(f, "which opens image {first} by its reference"),
-            Kind::Miss => write!(f, "which opens the place of image {first}"),
+            Kind::Miss => write!(f, "which opens image {first}, which it must not see"),
             Kind::GiveUp => write!(f, "which gives up writing image {first}"),
         }
     }
@@ -264,7 +264,7 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
         return given_up::leaves_nothing(&*transport, &at, job.first, &facts);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         if job.kind == Kind::Join {
             return join(&*transport, &at, job, &facts).await;
         }
@@ -288,7 +288,12 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
             }
         }
         Ok(())
-    })
+    });
+    if job.kind == Kind::Miss {
+        // A place that another process holds open may still be waited for.
+        runtime.shutdown_background();
+    }
+    done
 }
 
 async fn write(

@@ -24,7 +24,7 @@ pub struct Claims {
     pub digests: Digests,
     /// What may be a layer.
     pub layers: Layers,
-    /// Whether an image that contradicts itself is refused.
+    /// What becomes of an image that contradicts itself.
     pub contradictions: Contradictions,
     /// Which names images may have.
     pub names: Names,
@@ -187,11 +187,11 @@ pub enum Layers {
     Tars,
 }
 
-/// Whether an image is refused whose layers are in another order than its config says, where manifests are
+/// What becomes of an image whose layers are in another order than its config says, where manifests are
 /// [rebuilt](Manifests::Rebuilt).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Contradictions {
-    /// It is, or it reads back as it was given.
+    /// It is refused, or it reads back as it was given.
     #[default]
     Refused,
     /// Where its layers are compressed, it is taken, and reading them is `Corrupt`: so podman does.

@@ -61,7 +61,7 @@ impl Lab {
 
     /// Another process, which does a job at this place.
     pub(crate) fn process(&self, job: Job) -> Held<Process> {
-        self.process_by(self.at.locator(), job, &[])
+        self.process_at(self.at.locator(), job)
     }
 
     /// Another process, which opens a reference, and finds the image of a number.
@@ -69,7 +69,12 @@ impl Lab {
         let locator = reference.split_once(':').map(|(_, locator)| locator);
         let locator =
             locator.ok_or_else(|| Broken::new(format!("{reference:?} is no reference")))?;
-        self.process_by(locator, Job { kind: Kind::Open, first: number, count: 1 }, &[])
+        self.process_at(locator, Job { kind: Kind::Open, first: number, count: 1 })
+    }
+
+    /// Another process, which does a job at an image of this place.
+    pub(crate) fn process_at(&self, locator: &str, job: Job) -> Held<Process> {
+        self.process_by(locator, job, &[])
     }
 
     /// As [`process`](Self::process), where what it does to files is written down.

@@ -58,7 +58,8 @@ fn check(kit: &Kit) -> Held {
                 done.during(|| format!("a path that ends in {end:?}"))?;
             }
         }
-        for end in ESCAPED {
+        // Elsewhere some of these are no names of files.
+        for end in ESCAPED.iter().filter(|_| cfg!(unix)) {
             let lab = lab.another()?;
             let done = one(&lab, &format!("{}{end}", lab.at().locator()), None, &built);
             done.during(|| format!("a text that ends in {end:?}"))?;

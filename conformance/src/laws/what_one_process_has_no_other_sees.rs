@@ -4,7 +4,7 @@ use transship_core::WriteMode;
 
 use crate::child::{self, Job, Kind};
 use crate::runner::Kit;
-use crate::{Ability, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_one_process_has_no_other_sees",
@@ -20,7 +20,11 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..3, |lab, number| {
         let names = child::names(*number, lab.facts())?;
-        lab.step(lab.write(&child::image(*number)?, WriteMode::Create, &names))?;
-        lab.process(Job { kind: Kind::Miss, first: *number, count: 1 })?.end()
+        let image = child::image(*number)?;
+        let committed = lab.step(lab.write(&image, WriteMode::Create, &names))?;
+        let Some(at) = committed.references.first() else {
+            return Err(Broken::new("the commit gives no reference"));
+        };
+        lab.process_at(at.locator(), Job { kind: Kind::Miss, first: *number, count: 1 })?.end()
     })
 }

@@ -90,9 +90,9 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// left to do. For places where that costs less to ask for than to write again; it changes nothing, and `None` is never wrong.
     ///
     /// - What it gives is what the commit of that root gave; of another root it gives nothing.
-    /// - Nothing of a [sparse](Accepts::sparse) index, as a copy may have more of it. A remote place, which would have to be asked for each
+    /// - `None` for a [sparse](Accepts::sparse) index, as a copy may have more of it. A remote place, which would have to be asked for each
     ///   child, may take it for whole.
-    /// - Nothing of an image that is to replace an archive which holds others.
+    /// - `None` with [`WriteMode::Replace`](crate::WriteMode::Replace) where the archive holds other images, too.
     async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
         let _ = root;
         Ok(None)

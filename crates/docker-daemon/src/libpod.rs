@@ -21,7 +21,7 @@ pub fn removal_path(image: &str, bases: BaseImages, podman: &str) -> Result<Stri
 
 /// The error of a podman that cannot remove an image alone.
 pub fn removes_bases() -> Error {
-    let message = "podman before 4.3 also removes images without names that an image was built on";
+    let message = "it was not removed, as podman before 4.3 would also remove images without names that it was built on";
     Error::new(ErrorKind::Unsupported, message)
 }
 

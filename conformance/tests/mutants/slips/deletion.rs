@@ -10,8 +10,8 @@ use transship_core::{
 use super::Slip;
 use super::transport::{LONG, Slipping, later};
 
-/// As long as a commit in memory takes.
-const LONG_ENOUGH: Duration = Duration::from_millis(2);
+/// How often is looked whether the image has changed.
+const LOOKS: usize = 20;
 
 #[async_trait]
 impl Deletion for Slipping {
@@ -49,7 +49,12 @@ impl Deletion for Slipping {
             Slip::RootIsComparedEarly => {
                 let look = how.clone().with_mode(DeleteMode::Look);
                 deletion.delete_if(at, root, &look).await?;
-                tokio::time::sleep(LONG_ENOUGH).await;
+                for _ in 0..LOOKS {
+                    if deletion.delete_if(at, root, &look).await.is_err() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
                 deletion.delete(at, how).await
             }
             _ => deletion.delete_if(at, root, how).await,

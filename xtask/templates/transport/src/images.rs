@@ -96,15 +96,12 @@ impl Images {
         self.position(select).map(|position| &self.0[position])
     }
 
-    /// All blobs and manifests that an image needs, each once.
-    ///
-    /// # Errors
-    /// `Corrupt` where one is not here: an image that is damaged is not written anew without it.
-    pub(crate) fn parts(&self, is_here: &IsHere<'_>) -> Result<Vec<&Digest>> {
+    /// All blobs and manifests that an image needs, each once; also those that are damaged or gone, so that what is left of an image
+    /// stays until it is copied again or deleted.
+    pub(crate) fn parts(&self) -> Vec<&Digest> {
         let mut known = HashSet::new();
         let all = self.0.iter().flat_map(|image| &image.parts);
-        let parts = all.filter(|part| known.insert(*part));
-        parts.map(|part| if is_here(part) { Ok(part) } else { Err(missing(part)) }).collect()
+        all.filter(|part| known.insert(*part)).collect()
     }
 
     fn position(&self, select: &Select) -> Result<usize> {

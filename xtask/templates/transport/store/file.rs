@@ -185,7 +185,7 @@ fn write<'b>(
     };
     put(MAGIC, 0)?;
     let (mut at, mut blobs) = (MAGIC.len() as u64, Vec::new());
-    for digest in images.parts(&|digest| find(digest).is_some())? {
+    for digest in images.parts() {
         let Some(bytes) = find(digest) else { continue };
         copy_range(bytes, file.file(), file.path(), at, cancel)?;
         blobs.push((digest.clone(), at, bytes.len()));

@@ -130,11 +130,12 @@ impl Archive {
         }
     }
 
-    /// Why a part of an image is not there: it was deleted, unless an image has it still.
+    /// Why a part of an image is not there: it was deleted, unless an image has it still, and it has not come again.
     pub(crate) fn lost(&self, digest: &Digest) -> Error {
         let now = self.path.as_ref().and_then(|path| Store.open(path, &Cancel::new()).ok());
-        let is_listed = now.is_some_and(|now| now.images.parts(&|part| part != digest).is_err());
-        if is_listed { missing(digest) } else { gone(digest) }
+        let is_listed = now.is_some_and(|now| now.images.parts().contains(&digest));
+        let is_back = matches!(self.blob(digest), Ok(Some(_)));
+        if is_listed && !is_back { missing(digest) } else { gone(digest) }
     }
 }
 
@@ -204,9 +205,8 @@ impl Place {
         let mut images = self.base(there)?.images;
         let blobs = self.path.join(BLOBS);
         let place = |digest: &Digest| blobs.join(file_name(digest));
-        let is_here = |digest: &Digest| new.contains_key(digest) || place(digest).exists();
-        change(&mut images, &is_here)?;
-        let (parts, list) = (images.parts(&is_here)?, seal(&images)?);
+        change(&mut images, &|digest| new.contains_key(digest) || place(digest).exists())?;
+        let (parts, list) = (images.parts(), seal(&images)?);
         // From here on it goes to its end.
         cancel.check()?;
         make_folder(&blobs)?;

@@ -114,10 +114,9 @@ impl Place {
         let mut archives = self.store.archives();
         let Archive { mut images, blobs } = self.base(archives.get(&self.path).cloned())?;
         let find = |digest: &Digest| new.get(digest).or(blobs.get(digest));
-        let is_here = |digest: &Digest| find(digest).is_some();
-        change(&mut images, &is_here)?;
+        change(&mut images, &|digest| find(digest).is_some())?;
         let kept = |digest: &Digest| Some((digest.clone(), find(digest)?.clone()));
-        let blobs = images.parts(&is_here)?.into_iter().filter_map(kept).collect();
+        let blobs = images.parts().into_iter().filter_map(kept).collect();
         archives.insert(self.path.clone(), Archive { images, blobs });
         Ok(())
     }
