@@ -195,7 +195,7 @@ pub enum Contradictions {
     #[default]
     Refused,
     /// Where its layers are compressed, it is taken, and reading them is `Corrupt`: so podman does.
-    Taken,
+    CorruptWhenRead,
 }
 
 /// Which names images may have, where they may have some.

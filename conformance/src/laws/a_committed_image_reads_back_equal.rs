@@ -75,7 +75,7 @@ fn long(lab: &Lab, image: &Image) -> Held {
 
 /// An image whose layers are not in the order that its config says reads back as it is, or is refused, or is taken as is claimed.
 fn contradictory(lab: &Lab, image: &Image) -> Held {
-    let takes = lab.claims().contradictions == Contradictions::Taken;
+    let takes = lab.claims().contradictions == Contradictions::CorruptWhenRead;
     if let Some(built) = in_another_order(image)? {
         return lab.step(async {
             match taken(lab, &built).await? {
@@ -93,9 +93,9 @@ fn contradictory(lab: &Lab, image: &Image) -> Held {
     lab.step(async {
         let source = taken(lab, &built).await?;
         let Some(source) = source else {
-            return Err(Broken::new("it is refused, so `contradictions: Taken` is claimed without need"));
+            return Err(Broken::new("it is refused, so `contradictions: CorruptWhenRead` is claimed without need"));
         };
-        hold!(is_corrupt(&*source).await, "no layer is `Corrupt`, as `contradictions: Taken` says");
+        hold!(is_corrupt(&*source).await, "no layer is `Corrupt`, as `contradictions: CorruptWhenRead` says");
         Ok(())
     })
     .during(|| OTHER_ORDER)

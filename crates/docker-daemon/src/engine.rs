@@ -443,7 +443,7 @@ mod tests {
         let part = format!(r#"{{"ID":"{id}","Available":true,"ImageData":{{"Platform":{part}}}}}"#);
         let containerd = format!(r#"{{"Id":"{id}","Manifests":[{part}]}}"#);
         let listed = r#"{"platform":{"os":"linux","architecture":"arm","variant":"v7"}}"#;
-        let listed = format!(r#"{{"ID":"{id}","Available":true,"Descriptor":{listed}}}"#);
+        let listed = format!(r#"{{"ID":"{id}","Available":false,"Descriptor":{listed}}}"#);
         let unknown = r#"{"os":"unknown","architecture":"unknown"}"#;
         let attested =
             format!(r#"{{"ID":"{id}","Available":true,"Descriptor":{{"platform":{unknown}}}}}"#);

@@ -168,7 +168,7 @@ impl Fixture for Podman {
             .with(Names::DockerNotIpv6)
             .with(Bases::Hidden)
             .with(Variants::NotSaid)
-            .with(Contradictions::Taken)
+            .with(Contradictions::CorruptWhenRead)
             .with(Empty::None)
             .with(Digests::Sha256)
     }

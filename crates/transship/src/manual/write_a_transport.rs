@@ -205,7 +205,7 @@
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
 //! | `variants: NotSaid` | an engine does not say the variant of an image without a save of all of it | the config is at hand |
-//! | `contradictions: Taken` | an engine does not compare the order of compressed layers with the config, and to see it each layer would be decompressed once more | the place has both at hand: refuse such an image with `Corrupt` |
+//! | `contradictions: CorruptWhenRead` | an engine does not compare the order of compressed layers with the config, and to see it each layer would be decompressed once more | the place has both at hand: refuse such an image with `Corrupt` |
 //! | `bases: Hidden` | an engine hides images without names that others are built on, as podman does | `list` becomes too long |
 //! | `dropped: InTasks` | what was begun is ended by requests, in tasks that end soon | it is blocking work: a runtime waits for that by itself |
 //! | `reading: InOnePass` | a service sends an image as one stream, each time that it is read | a seek is tedious |
@@ -219,17 +219,16 @@
 //! - *So it has to be:* nothing is found where no image was written (`empty: None`), images of one config are one
 //!   (`manifests: Rebuilt`, where a place holds several), what lost its name stays (`replaces: Names`), what is hidden is
 //!   opened by its reference and is listed again (`bases: Hidden`), no variant is said (`variants: NotSaid`),
-//!   compressed layers in another order are taken and are then `Corrupt` (`contradictions: Taken`), and `comes_once` is true (`reading: InOnePass`).
+//!   compressed layers in another order are taken and are then `Corrupt` (`contradictions: CorruptWhenRead`), and `comes_once` is true (`reading: InOnePass`).
 //!   A new image stands where the one stood whose name it took over (`taken: InItsPlace`), an image that loses its oldest name
-//!   stands where the next one is (`taken: WithItsNames`), each entry of a
-//!   listing has one name (`listed: Names`), a place alone opens the image of its default name or nothing (`chosen: ByName`),
+//!   stands where the next one is (`taken: WithItsNames`), each entry of a listing has one name (`listed: Names`), a place alone opens the image of its default name or nothing (`chosen: ByName`),
 //!   and another process finds nothing (`processes: One`).
 //! - *So much, and no more:* something may be left, or nothing. What is left goes with the next collection (`leftover`,
 //!   `abandoned`), files do not grow with each image that shares a layer or is deleted (`space`), tasks end within 5
 //!   seconds (`dropped`).
 //! - *Not where it cannot be:* `found: Trusted` is refused where the kit sees the files.
 //!
-//! One is only believed: `writers: One`, as that two writers do no harm to each other cannot be seen of a few that did none.
+//! `writers: One` is only believed: where a few writers did no harm to each other, others may.
 //!
 //! # An embedded database
 //!
@@ -392,7 +391,7 @@
 //! | mistakes | in | caught | made again by |
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
-//! | 50, before the laws were read against them | the scaffold over a file | 31; 48 since the laws were deepened | - |
+//! | 50, before the laws were read against them | the scaffold over a file | 31; 48 since the laws were deepened for them | - |
 //! | 110: 65 thought of before the laws were read, the others since | the transport in memory | 110 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
