@@ -23,6 +23,7 @@ use crate::watch::patience;
 use crate::{Ability, Broken, Facts, Fixture, Held, Replaces};
 
 mod given_up;
+mod input;
 
 /// Holds the job of a process that was started by a law.
 const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
@@ -62,7 +63,30 @@ pub(crate) enum Kind {
     Miss,
     /// Gives up writing that image, where nothing else has temporary files.
     GiveUp,
+    /// Recognizes its standard input, which is the file of its place, with the image of the number `first`, or nothing.
+    ReadFile,
+    /// The same, where the standard input is a pipe from which that file comes.
+    ReadPipe,
+    /// Recognizes nothing: its standard input is empty, and the place has the name that means the standard input.
+    ReadNothing,
 }
+
+const KINDS: [Kind; 14] = [
+    Kind::Append,
+    Kind::Replace,
+    Kind::Join,
+    Kind::Find,
+    Kind::Delete,
+    Kind::DeleteThose,
+    Kind::Collect,
+    Kind::Read,
+    Kind::Open,
+    Kind::Miss,
+    Kind::GiveUp,
+    Kind::ReadFile,
+    Kind::ReadPipe,
+    Kind::ReadNothing,
+];
 
 /// Does the job of a process that a law started, if this is one. To be asked first by a test that gives its name to
 /// [`Settings::with_test`](crate::Settings::with_test).
@@ -85,8 +109,8 @@ pub(crate) struct Process {
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     job: Job,
-    /// Where its temporary files are, if these are looked at.
-    _temporary: Option<TempDir>,
+    /// Where it works, or where its temporary files are, if these are looked at.
+    _folder: Option<TempDir>,
 }
 
 impl Process {
@@ -103,15 +127,12 @@ impl Process {
         };
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(VARIABLE, job.text(locator));
-        let is_watched = job.kind == Kind::GiveUp;
-        let temporary = is_watched.then(|| TempDir::with_prefix("kit")).transpose()?;
-        if let Some(folder) = &temporary {
-            command.envs(["TMPDIR", "TMP", "TEMP"].map(|variable| (variable, folder.path())));
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let folder = folder(&mut command, locator, job)?;
+        command.stdin(job.stdin(locator)?).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().during(|| "starting another process")?;
+        input::feed(child.stdin.take(), locator)?;
         let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
-        Ok(Self { child: Some(child), stdout, stderr, job, _temporary: temporary })
+        Ok(Self { child: Some(child), stdout, stderr, job, _folder: folder })
     }
 
     /// Waits for its end, and fails when its job failed.
@@ -147,6 +168,21 @@ impl Drop for Process {
             let _ = child.wait();
         }
     }
+}
+
+/// A folder of its own, where the job needs one.
+fn folder(command: &mut Command, locator: &str, job: Job) -> Held<Option<TempDir>> {
+    if job.has_input() {
+        let folder = input::folder_with_dash(locator)?;
+        command.current_dir(folder.path());
+        return Ok(Some(folder));
+    }
+    if job.kind != Kind::GiveUp {
+        return Ok(None);
+    }
+    let folder = TempDir::with_prefix("kit")?;
+    command.envs(["TMPDIR", "TMP", "TEMP"].map(|variable| (variable, folder.path())));
+    Ok(Some(folder))
 }
 
 /// Reads all that comes, so that the process never waits for somebody to read.
@@ -186,25 +222,16 @@ impl fmt::Display for Job {
             Kind::Open => write!(f, "which opens image {first} by its reference"),
             Kind::Miss => write!(f, "which opens image {first}, which it must not see"),
             Kind::GiveUp => write!(f, "which gives up writing image {first}"),
+            Kind::ReadFile => write!(f, "which has image {first} as its standard input"),
+            Kind::ReadPipe => write!(f, "which reads image {first} from a pipe"),
+            Kind::ReadNothing => write!(f, "which has an empty standard input"),
         }
     }
 }
 
 impl Job {
     fn text(self, locator: &str) -> String {
-        let kind = match self.kind {
-            Kind::Append => "append",
-            Kind::Replace => "replace",
-            Kind::Join => "join",
-            Kind::Find => "find",
-            Kind::Delete => "delete",
-            Kind::DeleteThose => "delete those",
-            Kind::Collect => "collect",
-            Kind::Read => "read",
-            Kind::Open => "open",
-            Kind::Miss => "miss",
-            Kind::GiveUp => "give up",
-        };
+        let kind = format!("{:?}", self.kind);
         json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
     }
 
@@ -212,20 +239,8 @@ impl Job {
         let wrong = || Broken::new(format!("{VARIABLE} holds no job: {text}"));
         let value: Value = serde_json::from_str(text).map_err(|_| wrong())?;
         let number = |name: &str| value[name].as_u64().and_then(|n| u8::try_from(n).ok());
-        let kind = match value["kind"].as_str() {
-            Some("append") => Kind::Append,
-            Some("replace") => Kind::Replace,
-            Some("join") => Kind::Join,
-            Some("find") => Kind::Find,
-            Some("delete") => Kind::Delete,
-            Some("delete those") => Kind::DeleteThose,
-            Some("collect") => Kind::Collect,
-            Some("read") => Kind::Read,
-            Some("open") => Kind::Open,
-            Some("miss") => Kind::Miss,
-            Some("give up") => Kind::GiveUp,
-            _ => return Err(wrong()),
-        };
+        let is_it = |kind: &&Kind| value["kind"] == format!("{kind:?}");
+        let kind = *KINDS.iter().find(is_it).ok_or_else(wrong)?;
         let at = value["at"].as_str().ok_or_else(wrong)?.to_owned();
         let first = number("first").ok_or_else(wrong)?;
         let count = number("count").ok_or_else(wrong)?;
@@ -268,6 +283,9 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
         if job.kind == Kind::Join {
             return join(&*transport, &at, job, &facts).await;
         }
+        if job.has_input() {
+            return input::look(&*transport, job, &facts).await;
+        }
         for number in job.first..job.first.saturating_add(job.count) {
             match job.kind {
                 Kind::Append => write(&*transport, &at, number, WriteMode::Append, &facts).await?,
@@ -282,7 +300,8 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
                 Kind::Collect => collect(&*transport, &at).await?,
                 Kind::Open => open(&*transport, &at, number, &facts).await?,
                 Kind::Miss => miss(&*transport, &at, number, &facts).await?,
-                Kind::Read | Kind::Join | Kind::GiveUp => {
+                // What is not one after the other was done above.
+                _ => {
                     look(&*transport, &at, job.first, &facts).await?;
                 }
             }

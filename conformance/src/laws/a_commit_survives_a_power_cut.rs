@@ -48,7 +48,7 @@ fn is_able(kind: Kind, lab: &Lab) -> bool {
             let is_there = lab.has(Ability::Append) || !lab.has(Ability::ManyImages);
             is_there && lab.has(Ability::Deletion)
         }
-        Kind::Replace | Kind::Read | Kind::Open | Kind::Miss | Kind::GiveUp => true,
+        _ => true,
     }
 }
 

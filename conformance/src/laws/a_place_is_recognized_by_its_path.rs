@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use transship_core::{Cancel, Candidate, ReadOptions, Recognized, WriteMode};
 
 use crate::broken::{While, hold};
+use crate::child::{self, Job, Kind};
 use crate::lab::Lab;
-use crate::model::Image;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::{Ability, Broken, Held, Law};
@@ -29,7 +29,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
         others(lab)?;
-        let built = Image::simple(*seed).build()?;
+        let built = child::image(*seed)?;
         lab.step(async {
             lab.write(&built, WriteMode::Create, &lab.facts().some_name()).await.map(drop)
         })?;
@@ -59,8 +59,18 @@ fn check(kit: &Kit) -> Held {
             }
             Ok(())
         })?;
+        standard_input(lab, *seed, &path)?;
         no_text(lab, &path)
     })
+}
+
+/// `-` is the standard input, and no file of that name.
+fn standard_input(lab: &Lab, number: u8, path: &Path) -> Held {
+    let files: &[Kind] = if path.is_file() { &[Kind::ReadFile, Kind::ReadPipe] } else { &[] };
+    for kind in files.iter().chain(&[Kind::ReadNothing]) {
+        lab.process(Job { kind: *kind, first: number, count: 1 })?.end()?;
+    }
+    Ok(())
 }
 
 /// A locator is text: that of a place whose path is none could only name another place.

@@ -198,6 +198,8 @@ faults! {
     EachFileIsAPlace => "a_place_is_recognized_by_its_path",
     /// The place that is recognized is the one above.
     AnotherIsRecognized => "a_place_is_recognized_by_its_path",
+    /// A file named as the standard input is taken for it.
+    DashIsAFile => "a_place_is_recognized_by_its_path",
     /// Looking leaves a file.
     RecognizingLeavesAFile => "a_place_is_recognized_by_its_path",
     /// Without names in the error.
@@ -334,7 +336,10 @@ impl Slip {
     pub fn recognizes(self) -> bool {
         matches!(
             self,
-            Self::EachFileIsAPlace | Self::AnotherIsRecognized | Self::RecognizingLeavesAFile
+            Self::EachFileIsAPlace
+                | Self::AnotherIsRecognized
+                | Self::DashIsAFile
+                | Self::RecognizingLeavesAFile
         )
     }
 

@@ -105,6 +105,9 @@ impl Transport for Slipping {
                 let above = found.path().parent().unwrap().display();
                 Some(Recognized::new(above.to_string()))
             }
+            Slip::DashIsAFile if std::fs::read(found.path()).is_ok_and(|it| it == MARK) => {
+                Some(Recognized::new(path))
+            }
             Slip::RecognizingLeavesAFile if found.head() == MARK => {
                 std::fs::write(found.path().with_extension("seen"), b"").unwrap();
                 Some(Recognized::new(path))

@@ -340,3 +340,12 @@
 //! podman hides an image without a name once another one is built on it. The listing is podman's: otherwise each step of a build would be an
 //! image, and `--all-images` would copy all of them. The kit's claim is `bases: Hidden`, held to its other side: the reference
 //! opens the image, and the image is listed again when the other one is deleted. IDs are looked up among all images.
+//!
+//! # 103. A claim is held to its other side
+//!
+//! A claim makes the kit ask for less, so an author who claims too much loses a check, and a claim that was right once stays when the
+//! transport gets better. Seven claims were only believed. Now the kit also asks what the claim says: what is "not held" has to be
+//! refused, what is "hidden" has to open by its reference, what "moves to the end" has to be at the end. [How to write a
+//! transport](super::write_a_transport) says what that is for each claim. The price: some laws run for one or two transports alone, and a
+//! store that gains an ability fails the kit until its claim is taken back. `writers: One` is still believed: that a race did no harm
+//! in a few runs shows nothing.

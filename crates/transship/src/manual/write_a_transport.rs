@@ -275,7 +275,7 @@
 //! |---|---|
 //! | `a_reference_is_a_fixed_point` | a reference that was printed and stored means something else in the next process, or none |
 //! | `a_place_is_where_its_text_says` | a folder with a space, a `%`, a capital or an escaped `:` in its name is another folder; `link/..` is not where the system says |
-//! | `a_place_is_recognized_by_its_path` | a text file is taken for a place of images, or a bare path opens another place |
+//! | `a_place_is_recognized_by_its_path` | a text file is taken for a place of images, a bare path opens another place, or `-` a file of that name |
 //! | `equal_references_open_equal_images` | a cache that outlives a write shows what was there before |
 //! | `a_reference_opens_its_image_or_nothing` | a slip of the pen in a reference copies another image, or writes somewhere |
 //! | `an_image_is_written_where_its_reference_says` | the copy went somewhere, and the printed reference opens something else |
@@ -392,7 +392,7 @@
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
 //! | 50, before the laws were read against them | the scaffold over a file | 31; 48 since the laws were deepened for them | - |
-//! | 110: 65 thought of before the laws were read, the others since | the transport in memory | 110 | the kit's own tests (`conformance/tests/mutants/slips`) |
+//! | 111: 65 thought of before the laws were read, the others since | the transport in memory | 111 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!
@@ -413,7 +413,6 @@
 //! | options other than mode, names and the result of a pass; the platform that a commit prefers; notices; how old garbage has to be | tests of your own |
 //! | a configuration other than the fixture's | a fixture for each that matters |
 //! | places that come but once: a pass is looked at over an archive that can be read again | read from a pipe |
-//! | `-`, a place on a pipe: whether it is recognized, and what was read to recognize it is given back | pipe an archive into your command |
 //! | what `identity` says, by which policies on trust choose their rules | a test of its scopes and name |
 //! | a `finish` that failed and is called again, where the kit sees no files: then it only looks that it fails again where another archive came | a test that lets it fail otherwise |
 //! | a method that blocks the thread of the runtime for less than a second | look for I/O that is not in `run_blocking` |
