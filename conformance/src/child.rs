@@ -24,6 +24,9 @@ use crate::{Ability, Broken, Facts, Fixture, Held, Replaces};
 
 mod given_up;
 mod input;
+mod memory;
+
+pub(crate) use memory::is_known as memory_is_known;
 
 /// Holds the job of a process that was started by a law.
 const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
@@ -63,6 +66,8 @@ pub(crate) enum Kind {
     Miss,
     /// Gives up writing that image, where nothing else has temporary files.
     GiveUp,
+    /// Writes that image with a large layer and reads it, and needs little memory.
+    Large,
     /// Recognizes its standard input, which is the file of its place, with the image of the number `first`, or nothing.
     ReadFile,
     /// The same, where the standard input is a pipe from which that file comes.
@@ -71,7 +76,7 @@ pub(crate) enum Kind {
     ReadNothing,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Append,
     Kind::Replace,
     Kind::Join,
@@ -83,6 +88,7 @@ const KINDS: [Kind; 14] = [
     Kind::Open,
     Kind::Miss,
     Kind::GiveUp,
+    Kind::Large,
     Kind::ReadFile,
     Kind::ReadPipe,
     Kind::ReadNothing,
@@ -222,6 +228,7 @@ impl fmt::Display for Job {
             Kind::Open => write!(f, "which opens image {first} by its reference"),
             Kind::Miss => write!(f, "which opens image {first}, which it must not see"),
             Kind::GiveUp => write!(f, "which gives up writing image {first}"),
+            Kind::Large => write!(f, "which has image {first} with a large layer"),
             Kind::ReadFile => write!(f, "which has image {first} as its standard input"),
             Kind::ReadPipe => write!(f, "which reads image {first} from a pipe"),
             Kind::ReadNothing => write!(f, "which has an empty standard input"),
@@ -300,6 +307,7 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
                 Kind::Collect => collect(&*transport, &at).await?,
                 Kind::Open => open(&*transport, &at, number, &facts).await?,
                 Kind::Miss => miss(&*transport, &at, number, &facts).await?,
+                Kind::Large => memory::stays_small(&*transport, &at, number, &facts).await?,
                 // What is not one after the other was done above.
                 _ => {
                     look(&*transport, &at, job.first, &facts).await?;

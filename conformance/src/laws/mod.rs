@@ -51,6 +51,7 @@ laws! { $
     a_committed_image_reads_back_equal
     every_door_gives_the_same_bytes
     a_runtime_of_one_thread_is_enough
+    a_large_layer_needs_little_memory
     blobs_put_at_once_are_all_there
     reading_changes_nothing
     what_is_asked_for_is_held_to_its_descriptor

@@ -76,6 +76,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.
     /// - A body that fails midway fails the put with that cause.
     /// - A dropped put leaves no trace.
+    /// - However large it is, a few pieces of it are in memory at once, unless memory is the place.
     /// - What is put takes the place of bytes that are there and are damaged.
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored>;
 

@@ -63,6 +63,7 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     /// - `NotFound`, naming it, before any byte.
     /// - The [`Body`] holds the bytes to the descriptor's digest and size.
     /// - It may be asked for again, concurrently, and dropped half read.
+    /// - However large it is, it is read in pieces.
     /// - A body that is half read holds up no commit to the same place.
     async fn blob(&self, of: &Descriptor) -> Result<Body>;
 

@@ -3,11 +3,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use transship_conformance::{
     Abandoned, Claims, Fixture, Leftover, Names, Outcome, Place, Processes, Settings, Taken,
     is_child, law, run,
 };
-use transship_core::Transport;
+use transship_core::{
+    Body, Descriptor, Expect, ImageDestination, ImageSource, ReadOptions, Reference, Result,
+    Stored, Transport, WrapDestination, WrapSource, WrapTransport, WriteOptions,
+};
 use transship_oci_layout::{OciArchive, OciLayout};
 
 /// What holds of both.
@@ -79,7 +83,11 @@ impl Fixture for Needless {
 
 /// The claim is made without need, and this law fails.
 fn is_needless(claims: Claims, name: &str, test: &str) {
-    let fixture = Needless(claims);
+    is_broken(Needless(claims), name, test);
+}
+
+/// This law fails.
+fn is_broken(fixture: impl Fixture, name: &str, test: &str) {
     if is_child(&fixture) {
         return;
     }
@@ -109,4 +117,98 @@ fn names_of_docker_are_claimed_without_need() {
 fn a_name_taken_over_stands_in_its_place() {
     let test = "a_name_taken_over_stands_in_its_place";
     is_needless(Folders.claims().with(Taken::AtTheEnd), "a_name_taken_over_moves", test);
+}
+
+/// A layout whose blobs are held in memory as a whole, when they are written or when they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Collecting {
+    Written,
+    Read,
+}
+
+impl Fixture for Collecting {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Collects(*self, Arc::new(OciLayout::new())))
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        Place::in_folder("layout")
+    }
+
+    fn claims(&self) -> Claims {
+        Folders.claims()
+    }
+}
+
+#[derive(Debug)]
+struct Collects<T: ?Sized>(Collecting, T);
+
+async fn collected(body: Body) -> Result<Body> {
+    Ok(Body::from_bytes(body.bytes(u64::MAX).await?))
+}
+
+#[async_trait]
+impl WrapTransport for Collects<Arc<OciLayout>> {
+    fn inner(&self) -> &dyn Transport {
+        &*self.1
+    }
+
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let source = self.1.source(at, how).await?;
+        Ok(if self.0 == Collecting::Read { Box::new(Collects(self.0, source)) } else { source })
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let written = self.1.destination(at, how).await?;
+        Ok(if self.0 == Collecting::Written {
+            Box::new(Collects(self.0, written))
+        } else {
+            written
+        })
+    }
+}
+
+#[async_trait]
+impl WrapSource for Collects<Box<dyn ImageSource>> {
+    fn inner(&self) -> &dyn ImageSource {
+        &*self.1
+    }
+
+    async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        collected(self.1.blob(of).await?).await
+    }
+}
+
+#[async_trait]
+impl WrapDestination for Collects<Box<dyn ImageDestination>> {
+    fn inner(&self) -> &dyn ImageDestination {
+        &*self.1
+    }
+
+    fn into_inner<'a>(self: Box<Self>) -> Box<dyn ImageDestination + 'a>
+    where
+        Self: 'a,
+    {
+        self.1
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        self.1.put_blob(expect, collected(body).await?).await
+    }
+}
+
+#[test]
+fn a_blob_is_in_memory_when_it_is_written() {
+    let test = "a_blob_is_in_memory_when_it_is_written";
+    is_broken(Collecting::Written, "a_large_layer_needs_little_memory", test);
+}
+
+#[test]
+fn a_blob_is_in_memory_when_it_is_read() {
+    let test = "a_blob_is_in_memory_when_it_is_read";
+    is_broken(Collecting::Read, "a_large_layer_needs_little_memory", test);
 }

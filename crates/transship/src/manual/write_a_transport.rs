@@ -320,6 +320,7 @@
 //! |---|---|
 //! | `wrong_bytes_are_refused` | a truncated download is stored as the layer that it is not |
 //! | `a_runtime_of_one_thread_is_enough` | a program with one thread stops for a second, or for ever |
+//! | `a_large_layer_needs_little_memory` | a copy of a layer of 20 GB is killed, for want of memory |
 //! | `a_manifest_may_be_a_layer_too` | an image loses its config because an artifact beside it refers to its manifest |
 //! | `what_comes_again_completes_what_is_there` | a platform or a signature that comes later is reported, and not kept; damage cannot be mended by a copy |
 //! | `a_failing_body_fails_with_its_cause` | "write failed" where the registry had said "denied" |
@@ -421,5 +422,5 @@
 //! | whether a claim is needed, where it is only believed or allows something (`leftover`, `abandoned`, `space`, `dropped`) | ask what your users lose |
 //! | that reading changes no bytes of a place that is a folder, where the fixture does not show its files | hash them before and after |
 //! | that the error of a read names the place: the digest alone is enough for the kit | read what your command prints when a layer of one of forty images is damaged |
-//! | that memory does not grow with the size of a blob | measure it, with a layer larger than your memory limit |
+//! | memory, where another process does not see the place or the system is not Linux, and that of a server | measure it, with a layer larger than your memory limit |
 //! | that a transport that is dropped frees what it had: parts that hold each other by `Arc` are never freed | a test that holds a `Weak` of them, which is dead afterwards; `valgrind --leak-check=full` with the test of `has_is_true`, where nothing may be "definitely lost" |
