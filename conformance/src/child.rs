@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -142,8 +142,15 @@ impl Process {
     }
 
     /// Waits for its end, and fails when its job failed.
-    pub(crate) fn end(mut self) -> Held {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
+    pub(crate) fn end(self) -> Held {
+        let job = self.job;
+        hold!(self.end_or_killed()? == Ended::Itself, "another process, {job}, was killed");
+        Ok(())
+    }
+
+    /// The same for one that may be killed.
+    pub(crate) fn end_or_killed(mut self) -> Held<Ended> {
+        let Some(mut child) = self.child.take() else { return Ok(Ended::Itself) };
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -159,11 +166,34 @@ impl Process {
         // A process that it has started may keep them open.
         let text = |of: &Receiver<String>| of.recv_timeout(patience()).unwrap_or_default();
         let (stdout, stderr) = (text(&self.stdout), text(&self.stderr));
+        if is_kill(status) {
+            return Ok(Ended::Killed);
+        }
         // A program that runs no test at all succeeds, too.
         let ran = stdout.contains("1 passed");
         hold!(status.success() && ran, "another process, {}: {}", self.job, said(&stderr));
-        Ok(())
+        Ok(Ended::Itself)
     }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Itself,
+    Killed,
+}
+
+#[cfg(unix)]
+fn is_kill(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    /// The number of `SIGKILL`.
+    const KILL: i32 = 9;
+    status.signal() == Some(KILL)
+}
+
+#[cfg(not(unix))]
+fn is_kill(_: ExitStatus) -> bool {
+    false
 }
 
 impl Drop for Process {

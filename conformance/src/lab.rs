@@ -82,6 +82,11 @@ impl Lab {
         self.process_by(self.at.locator(), job, &tracer.words())
     }
 
+    /// As [`process`](Self::process), which is killed at the call of a number that changes files.
+    pub(crate) fn killed_process(&self, job: Job, tracer: &Tracer, at: usize) -> Held<Process> {
+        self.process_by(self.at.locator(), job, &tracer.words_to_kill(at))
+    }
+
     fn process_by(&self, locator: &str, job: Job, before: &[OsString]) -> Held<Process> {
         let test = self.test.as_deref();
         let test = test.ok_or_else(|| Broken::new("no test is known that a process could run"))?;
@@ -176,6 +181,12 @@ impl Lab {
     /// than to look at most places.
     pub(crate) fn snapshot(&self) -> Held<Snapshot> {
         self.step_on_one_thread(Snapshot::take(self))
+            .map_err(|e| e.while_doing("looking at the place"))
+    }
+
+    /// What shows at the place, whatever the fixture says of it.
+    pub(crate) fn shown(&self) -> Held<Snapshot> {
+        self.step_on_one_thread(Snapshot::shown(self))
             .map_err(|e| e.while_doing("looking at the place"))
     }
 

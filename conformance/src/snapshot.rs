@@ -1,10 +1,10 @@
 //! [`Snapshot`]: all that shows at a place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use transship_core::{Archives, ErrorKind, ReadOptions};
 
-use crate::broken::While;
+use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::seen::Seen;
 use crate::{Abandoned, Broken, Held, Listed};
@@ -30,6 +30,11 @@ pub(crate) struct Shown {
 impl Snapshot {
     pub(crate) async fn take(lab: &Lab) -> Held<Self> {
         let files = lab.fixture_snapshot()?;
+        Ok(Self { files, ..Self::shown(lab).await? })
+    }
+
+    /// What the transport lists and reads alone.
+    pub(crate) async fn shown(lab: &Lab) -> Held<Self> {
         // A new value, which cannot know anything of what was not shown.
         let transport = lab.other_transport();
         let images = match transport.archives() {
@@ -50,7 +55,7 @@ impl Snapshot {
                 Err(e) => return Err(e.into()),
             },
         };
-        Ok(Self { images, files })
+        Ok(Self { images, files: BTreeMap::new() })
     }
 
     /// The images; none where no archive is.
@@ -147,9 +152,15 @@ pub(crate) async fn entries(lab: &Lab, archives: &dyn Archives) -> Held<Option<V
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Broken::from(e).while_doing("listing")),
     };
-    let mut images = Vec::new();
+    let (mut images, mut listed) = (Vec::new(), HashSet::new());
     for entry in reader.entries() {
         let reference = entry.reference.to_string();
+        for name in &entry.names {
+            hold!(
+                listed.insert(name),
+                "the name {name} is listed twice, the second time as one of {reference}"
+            );
+        }
         let source = reader.open(entry).await.during(|| format!("opening {reference}"))?;
         let seen = Seen::read(&*source).await.during(|| format!("reading {reference}"))?;
         images.push(Shown { reference, names: entry.raw_names.clone(), seen });

@@ -6,10 +6,10 @@ use transship_core::{Commit, ErrorKind, ImageName, Reference, WriteMode, sha256}
 use super::fails;
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, how, put_all};
-use crate::model::Built;
+use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::{meaning, names, plain_images};
+use crate::strategies::{meaning, names, plain_images, spelled_names};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -30,10 +30,16 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
+/// How many names of texts are looked at each time.
+const SPELLED: usize = 11;
+
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     let what = (images, names(kit.facts()), any::<bool>());
-    kit.each(what, |lab, ((first, second), name, names_again)| {
+    let simple = || (Image::simple(1), Image::simple(2));
+    let spelled = spelled_names(kit.facts()).into_iter().take(SPELLED);
+    let spelled: Vec<_> = spelled.map(|name| (simple(), name, false)).collect();
+    kit.each_with(&spelled, what, |lab, ((first, second), name, names_again)| {
         let has_names = lab.has(Ability::Names);
         let names = if has_names { vec![name.clone()] } else { Vec::new() };
         // Once more, twice, or not.

@@ -13,7 +13,10 @@ use crate::{Ability, Held, Law, Manifests};
 pub(crate) const LAW: Law = Law {
     name: "an_image_twice_is_one",
     sentence: "An image that is written twice, or under two names, is one image with all of its names.",
-    promises: &["An image that is there already gets the names in addition."],
+    promises: &[
+        "An image that is there already gets the names in addition.",
+        "Each name is there once, if a writer wrote it",
+    ],
     needs: &[Ability::ManyImages],
     cost: 1,
     check,

@@ -61,6 +61,7 @@ laws! { $
     nothing_shows_before_commit
     an_unfinished_archive_is_not_there
     a_commit_survives_a_power_cut
+    a_killed_process_leaves_the_old_or_the_new
     a_dropped_destination_leaves_no_trace
     dropping_waits_for_nothing
     a_dropped_put_leaves_no_trace

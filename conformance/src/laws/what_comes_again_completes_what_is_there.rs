@@ -123,7 +123,8 @@ fn about(lab: &Lab, by: By, seed: u8) -> Held {
     let first = referrer(&built.root, 1)?;
     // What is about what was there already comes later, too.
     let below = referrer(&first.root, 3)?;
-    let about = [first, below, referrer(&built.root, 2)?];
+    // The last one is of the same type as the first.
+    let about = [first, below, referrer(&built.root, 2)?, referrer(&built.root, 5)?];
     lab.step(async {
         let steps: [&[Built]; 3] = [&about[..1], &about, &[]];
         let steps = if joins(lab) { &steps[..] } else { &steps[..2] };

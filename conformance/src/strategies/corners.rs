@@ -2,7 +2,7 @@
 
 use transship_core::ImageName;
 
-use super::distinct;
+use super::{distinct, spelled_names};
 use crate::model::{
     Algorithm, Archive, Child, Config, Form, Format, Image, Index, Layer, Named, Node, Presence,
 };
@@ -223,19 +223,28 @@ pub fn corner_archives(facts: &Facts) -> Vec<Archive> {
         archives.push(with_an_index(facts));
         archives.push(attested_and_nested(facts));
     }
-    if facts.claims.names == Names::AnyText {
-        // A name with a tag and a digest, which are one name.
-        let pinned = format!("pinned:1@sha256:{}", "ab".repeat(32));
-        archives.push(vec![
-            named(Image::simple(1), &[&pinned]),
-            named(Image::simple(2), &["pinned:1"]),
-        ]);
-    }
+    archives.extend(of_texts(facts));
     if facts.claims.empty == Empty::None {
         archives.retain(|images| !images.is_empty());
     }
     let claimed = |images: Vec<Named>| Archive { images: distinct(images, facts) };
     archives.into_iter().map(claimed).collect()
+}
+
+/// Images whose names are any text.
+fn of_texts(facts: &Facts) -> Vec<Vec<Named>> {
+    if facts.claims.names != Names::AnyText {
+        return Vec::new();
+    }
+    let named = |seed, name: Option<ImageName>| Named {
+        node: Node::Image(Image::simple(seed).fit_for(facts)),
+        names: name.into_iter().collect(),
+    };
+    // A name with a tag and a digest, which are one name.
+    let pinned = format!("pinned:1@sha256:{}", "ab".repeat(32));
+    let pinned = vec![named(1, given(&pinned, facts)), named(2, given("pinned:1", facts))];
+    let spelled = (60..).zip(spelled_names(facts));
+    vec![pinned, spelled.map(|(seed, name)| named(seed, Some(name))).collect()]
 }
 
 /// An index, and one of the images in it by itself.

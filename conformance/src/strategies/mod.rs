@@ -14,5 +14,6 @@ pub use corners::{corner_archives, corner_images, corner_nodes};
 pub use images::{images, nodes, plain_images};
 pub use layers::{layers, sizes};
 pub use locators::locators;
+pub(crate) use names::spelled_names;
 pub use names::{docker_names, names};
 pub(crate) use pick::Pick;

@@ -62,7 +62,22 @@ fn oci_names() -> BoxedStrategy<ImageName> {
 }
 
 fn texts() -> BoxedStrategy<ImageName> {
-    matching("[^\\p{C}]{1,8}").prop_filter_map("a name", |text| ImageName::new(&text).ok()).boxed()
+    let text =
+        prop_oneof![3 => matching("[^\\p{C}]{1,8}"), 1 => select(SPELLED).prop_map(str::to_owned)];
+    text.prop_filter_map("a name", |text| ImageName::new(&text).ok()).boxed()
+}
+
+/// Texts that are names of other images for who trims them, decodes them, folds them or takes them for something else.
+const SPELLED: &[&str] = &[
+    " a ", "a", "A", "e\u{301}", "\u{e9}", "%61", "a+b", "a/../b", "a//b", "~", "00", "a ", "a  b",
+    "a b", "\u{212b}", "\u{c5}", "\u{df}", "ss", "a%20b", "a/", "./a", "..", "-", "$HOME", "'a'",
+    "\"a\"", "null", "true", "0", "1e3", "a\u{a0}",
+];
+
+/// Some of them, for a look each time; none where names are no texts.
+pub(crate) fn spelled_names(facts: &Facts) -> Vec<ImageName> {
+    let all = SPELLED.iter().filter(|_| facts.claims.names == Names::AnyText);
+    all.filter_map(|text| ImageName::new(text).ok()).collect()
 }
 
 /// Texts that match an expression, which is read once: as a strategy of its own, it is read again for each text, which takes most of

@@ -13,6 +13,10 @@ use self::calls::Call;
 use crate::broken::While;
 use crate::{Broken, Held};
 
+/// Calls that change files under their names, or make changes durable. What is written before goes to files that nobody sees, or
+/// is in the middle of one of these.
+const CHANGES: &str = "/^(rename|link|unlink|rmdir|mkdir|ftruncate|pwrite|fsync|fdatasync)";
+
 /// A program that traces others, and where it writes what it sees.
 #[derive(Debug)]
 pub(crate) struct Tracer {
@@ -37,6 +41,20 @@ impl Tracer {
     pub(crate) fn words(&self) -> Vec<OsString> {
         let words = ["strace", "-f", "-y", "-qq", "-s", "0", "-e", "trace=%file,%desc", "-o"];
         words.into_iter().map(OsString::from).chain([self.log.clone().into()]).collect()
+    }
+
+    /// The words before those of a command that is killed at the call of a number that changes files, from 1. Each of its threads counts
+    /// its own.
+    pub(crate) fn words_to_kill(&self, at: usize) -> Vec<OsString> {
+        let kill = format!("inject={CHANGES}:signal=KILL:when={at}");
+        let words = ["strace", "-f", "-qq", "-e", &format!("trace={CHANGES}"), "-e", &kill, "-o"];
+        words.map(OsString::from).into_iter().chain([self.log.clone().into()]).collect()
+    }
+
+    /// How many calls that change files a process has made, which was to be killed at a later one.
+    pub(crate) fn changes(&self) -> Held<usize> {
+        let text = fs::read(&self.log).during(|| "reading what strace saw")?;
+        Ok(String::from_utf8_lossy(&text).lines().filter(|line| line.contains('(')).count())
     }
 
     /// What a power cut could take of what was written in a folder, where `before` was there.

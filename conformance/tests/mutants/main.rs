@@ -159,8 +159,11 @@ fn each_law_catches_a_mistake() {
 }
 
 /// No other process sees what the transport in memory holds, so the tests of the OCI layout have a mistake for each of these laws.
-const NEEDS_PROCESSES: [&str; 2] =
-    ["what_one_process_has_no_other_sees", "a_large_layer_needs_little_memory"];
+const NEEDS_PROCESSES: [&str; 3] = [
+    "what_one_process_has_no_other_sees",
+    "a_large_layer_needs_little_memory",
+    "a_killed_process_leaves_the_old_or_the_new",
+];
 
 #[test]
 fn the_manual_counts_the_slips() {

@@ -57,6 +57,7 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     /// - Each entry's reference opens the same image in a new transport value, in another process too.
     /// - Untagged images are there. Only an engine may leave out those that another image is built on.
     /// - What stands [beside](crate::PutBeside) an image is no image: it is not there.
+    /// - Each name is there once, if a writer wrote it; archives of other tools may have it more often.
     fn entries(&self) -> &[ArchiveEntry];
 
     /// What stands [beside](crate::PutBeside) its images under names of its own, and can be [opened](Self::open): signatures,

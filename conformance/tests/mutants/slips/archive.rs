@@ -35,6 +35,11 @@ impl Archives for Slipping {
                     *raw = raw.to_lowercase();
                 }
             }
+            Slip::NamesComeTwice => {
+                for entry in entries.iter_mut().filter(|entry| entry.names.len() > 1) {
+                    entry.names.push(entry.names[0].clone());
+                }
+            }
             Slip::EntriesCountFromOne => entries.iter_mut().for_each(|entry| entry.index += 1),
             Slip::ListingIsSorted => {
                 entries.sort_by_key(|entry| entry.names.first().map(|n| n.as_str().to_owned()));

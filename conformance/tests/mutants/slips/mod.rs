@@ -58,6 +58,8 @@ faults! {
     DetailsCountAttestations => "details_are_true",
     /// What lies in an index of an index runs nowhere.
     DetailsForgetTheNested => "details_are_true",
+    /// A name that comes again is listed once more.
+    NamesComeTwice => "an_image_twice_is_one",
     /// Entries count from one, their references do not.
     EntriesCountFromOne => "names_stay_with_their_image",
     // Order.

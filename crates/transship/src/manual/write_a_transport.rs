@@ -353,6 +353,7 @@
 //! | `a_finish_that_failed_can_be_called_again` | an hour of writing, because another process had a lock |
 //! | `replacing_keeps_the_old_image_readable` | services that start during an upload find nothing |
 //! | `a_commit_survives_a_power_cut` | a machine that loses power keeps an index whose blobs are empty (looked at with `strace`, on Linux) |
+//! | `a_killed_process_leaves_the_old_or_the_new` | a copy or a deletion that was killed takes an image with it that was there before |
 //! | `what_has_gone_is_no_gap` | a copy of an index that is deleted meanwhile succeeds without some of its platforms |
 //! | `replacing_leaves_nothing_of_the_old` | a folder that is replaced every night fills the disk, and old layers leak |
 //! | `readers_never_see_a_mixture` | the old manifest with the new layers |
@@ -393,7 +394,7 @@
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
 //! | 50, before the laws were read against them | the scaffold over a file | 31; 48 since the laws were deepened for them | - |
-//! | 111: 65 thought of before the laws were read, the others since | the transport in memory | 111 | the kit's own tests (`conformance/tests/mutants/slips`) |
+//! | 112: 65 thought of before the laws were read, the others since | the transport in memory | 112 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!
@@ -401,11 +402,11 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | a power cut, where `strace` is missing (`a_commit_survives_a_power_cut` then says that it did not look) | install it |
+//! | a power cut and a kill, where `strace` is missing (`a_commit_survives_a_power_cut` then says that it did not look) | install it |
 //! | in which order a file is synced that is changed in place, at the moment when power is cut | keep a journal, or write anew and rename |
 //! | that parsing looks at nothing in the folder of the place, and that nothing outside the place is changed | `cargo xtask trace --program FILE --scheme NAME` (a command of yours: the three lines above), where places are paths; with `--changes` where they can be joined, deleted from and collected |
 //! | that parsing does no I/O elsewhere: a program reads files of its own when it starts, and trace does not tell them apart | read the code |
-//! | that a process killed at any moment leaves the old or the new | kill it (`cargo xtask faults` does it to ours) |
+//! | that a process killed at any moment leaves the old or the new: a few moments are looked at, with `strace`, where the kit sees the files | kill it (`cargo xtask faults` does it to ours) |
 //! | that an image that was deleted, collected and committed again with fewer children is another one for a reader that had it open | compare more than the digest of the root |
 //! | that changed bytes change no name and lose no signature: a docker archive has no checksum over its list, so no law asks for one | in a format of your own, keep a checksum over the table, and say `Corrupt` where it does not fit |
 //! | who may read a new file: the temporary file of a library is often its owner's alone, and keeps that when it is renamed | look at its mode, with a umask of 022 |
