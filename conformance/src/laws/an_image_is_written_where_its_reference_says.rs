@@ -108,6 +108,7 @@ async fn with_one_more(lab: &Lab, first: &Built, second: &Built, names: &[ImageN
     let destination = opened.during(what)?;
     let taken = destination.names();
     hold!(taken.len() == 2, "{}: it has the names {}", what(), listed(taken));
+    hold!(destination.reference() == at, "{}: it is {}", what(), destination.reference());
     put_all(&*destination, second).await?;
     let given = commit(destination, second).await?.references;
     hold!(given.len() == 2 && given.contains(at), "{}: it is {}", what(), listed(&given));
