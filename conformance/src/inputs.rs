@@ -80,7 +80,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["deletion_removes_that_image_alone"],
         &["images, as written", "which one is deleted", "by its root"],
     ),
-    (&["deleting_beside_writers_loses_nothing"], &["image"]),
+    (&["deleting_beside_writers_loses_nothing"], &["image", "collections meanwhile"]),
     (&["a_deletion_by_root_takes_no_newer_image"], &["image"]),
     (&["processes_that_delete_take_nothing_else"], &["processes that write"]),
     (&["the_only_image_can_be_deleted"], &["image", "next image", "by its root"]),

@@ -74,7 +74,19 @@ impl Seen {
 
     async fn child(&mut self, source: &dyn ImageSource, of: &Descriptor) -> Held<Option<Manifest>> {
         let digest = of.digest.to_string();
-        if self.below.contains_key(&digest) || self.absent.contains(&digest) {
+        if self.absent.contains(&digest) {
+            return Ok(None);
+        }
+        if self.below.contains_key(&digest) {
+            // The same bytes, listed otherwise.
+            let said = source.manifest(of).await.during(|| format!("manifest {digest} again"))?;
+            let texts = (of.to_json(), said.descriptor().to_json());
+            hold!(
+                said.descriptor() == of,
+                "a child is asked for as {}, and comes as {}",
+                texts.0,
+                texts.1
+            );
             return Ok(None);
         }
         match source.manifest(of).await {

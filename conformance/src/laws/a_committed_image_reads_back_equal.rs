@@ -30,7 +30,7 @@ pub(crate) const LAW: Law = Law {
         "Each name, durably, all at once or not at all",
         "What it takes reads back as it was given",
         "They do not change.",
-        "What it refers to need not be there yet: the commit looks at that.",
+        "What it refers to need not be there yet, its subject neither: the commit looks at that.",
         "All of an index is kept, whatever [platform](Commit::platform) is preferred of it.",
     ],
     needs: &[],

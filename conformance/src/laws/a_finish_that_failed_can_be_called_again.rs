@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 
 use transship_core::{ArchiveWriter, ErrorKind, WriteMode};
 
+use super::deletion_removes_that_image_alone::delete;
 use super::{fails, files_in, write_archive};
-use crate::broken::While;
+use crate::broken::{While, hold};
+use crate::child;
 use crate::expected::{self, Entry};
-use crate::lab::{Lab, commit, put_all};
+use crate::lab::{Lab, commit, put_all, put_missing};
 use crate::model::{Archive, Built, Image, Named, Node};
 use crate::runner::Kit;
+use crate::snapshot::Shown;
 use crate::strategies::archives as generated;
-use crate::{Ability, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_finish_that_failed_can_be_called_again",
@@ -37,7 +40,13 @@ fn check(kit: &Kit) -> Held {
             return Ok(());
         }
         something_is_in_the_way(&lab.another()?, archive, *which)?;
-        if lab.has(Ability::Append) { damaged_meanwhile(&lab.another()?, archive, *which) } else { Ok(()) }
+        if !lab.has(Ability::Append) {
+            return Ok(());
+        }
+        if lab.has(Ability::Deletion) {
+            what_it_found_went(&lab.another()?, archive)?;
+        }
+        damaged_meanwhile(&lab.another()?, archive, *which)
     })
 }
 
@@ -77,6 +86,39 @@ fn another_came(lab: &Lab, archive: &Archive) -> Held {
         return Ok(());
     }
     shows(lab, entries)
+}
+
+/// What the last image has found goes meanwhile, and comes again.
+fn what_it_found_went(lab: &Lab, archive: &Archive) -> Held {
+    let entries = expected::build(archive)?;
+    let entry = |number| {
+        let names = child::names(number, lab.facts())?;
+        Ok::<_, Broken>(Entry { built: child::image(number)?, names })
+    };
+    let (base, above) = (entry(1)?, entry(2)?);
+    lab.step(async {
+        let there = lab.write(&base.built, WriteMode::Create, &base.names).await?;
+        let mut writer = fill(lab, WriteMode::Append, &entries).await?;
+        let destination = writer.image(&above.names).await.during(|| "opening an image")?;
+        put_missing(&*destination, &above.built).await?;
+        commit(destination, &above.built).await?;
+        delete(lab, &there.references[0].to_string()).await?;
+        // No collection: it may wait for the writer.
+        let failed = writer.finish().await.is_err();
+        lab.write(&base.built, WriteMode::Append, &base.names).await?;
+        if failed {
+            let again = writer.finish().await;
+            again.during(|| "calling finish again, when what it had found is back")?;
+        }
+        Ok(())
+    })?;
+    let snapshot = lab.snapshot()?;
+    for Entry { built, .. } in entries.iter().chain([&base, &above]) {
+        let is_it = |shown: &Shown| shown.seen.is(built, lab.facts()).is_ok();
+        let root = &built.root.descriptor().digest;
+        hold!(snapshot.images().iter().any(is_it), "{root} of the writer is lost");
+    }
+    Ok(())
 }
 
 fn shows(lab: &Lab, written: Vec<Entry>) -> Held {

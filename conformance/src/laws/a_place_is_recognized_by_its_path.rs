@@ -3,13 +3,17 @@
 #[cfg(unix)]
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use transship_core::{Cancel, Candidate, ReadOptions, Recognized, WriteMode};
 
 use crate::broken::{While, hold};
 use crate::child::{self, Job, Kind};
 use crate::lab::Lab;
+use crate::model::{Format, Layer};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::{Ability, Broken, Held, Law};
@@ -109,7 +113,31 @@ fn others(lab: &Lab) -> Held {
     for name in ["empty", "text", "json", "folder", "full"] {
         not_recognized(lab, &inside(name), name)?;
     }
+    for (name, bytes) in foreign()? {
+        fs::write(inside(name), bytes)?;
+        not_recognized(lab, &inside(name), name)?;
+    }
     Ok(())
+}
+
+/// Files of formats in which a place may be, and no place.
+fn foreign() -> Held<[(&'static str, Vec<u8>); 5]> {
+    let text = b"nothing of images\n";
+    let tar = Layer::tar(1, 100).build(Format::Oci)?.bytes.to_vec();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text)?;
+    let zip = [b"PK\x05\x06".as_slice(), &[0; 18]].concat();
+    // A database of one page without tables (https://www.sqlite.org/fileformat2.html).
+    let mut sqlite = vec![0; 512];
+    sqlite[..24].copy_from_slice(b"SQLite format 3\0\x02\0\x01\x01\0\x40\x20\x20");
+    (sqlite[31], sqlite[59], sqlite[100], sqlite[105]) = (1, 1, 0x0d, 2);
+    Ok([
+        ("a tar of a text", tar),
+        ("a gzip of a text", gzip.finish()?),
+        ("an empty zip", zip),
+        ("an empty database of SQLite", sqlite),
+        ("text behind zeros", [&[0; 600], text.as_slice()].concat()),
+    ])
 }
 
 fn not_recognized(lab: &Lab, path: &Path, what: &str) -> Held {

@@ -55,6 +55,12 @@ async fn by_position(lab: &Lab, sign: &str) -> Held {
     }
     // An image may stand there once for each of its names.
     let end = reader.entries().iter().map(|entry| entry.raw_names.len().max(1)).sum();
+    // Numbers that are others in fewer bits, or with a sign.
+    for far in [1_u64 << 31, 1 << 32, (1 << 32) + 1, 1 << 63, u64::MAX] {
+        let Ok(at) = lab.transport().parse(&format!("{place}{sign}{far}")) else { continue };
+        let opened = lab.transport().source(&at, &ReadOptions::default()).await;
+        fails(opened, &[ErrorKind::NotFound], &[place], &format!("opening {at}"))?;
+    }
     let end = parse(end)?;
     let opened = lab.transport().source(&end, &ReadOptions::default()).await;
     fails(opened, &[ErrorKind::NotFound], &[place], "opening the one behind the last")

@@ -1,14 +1,16 @@
 //! A reader that was opened before a write opens the images that it lists, or says that they are gone, and never others.
 
+use std::iter;
+
 use transship_core::{ArchiveReader, WriteMode};
 
 use super::write_archive;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
-use crate::model::Archive;
+use crate::model::{Archive, Named};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::archives as generated;
+use crate::strategies::{archives as generated, distinct};
 use crate::{Ability, Facts, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
@@ -38,7 +40,8 @@ fn check(kit: &Kit) -> Held {
                     reader.details(entry).await.during(|| "reading the details of an image")?;
                 }
             }
-            write_archive(lab, lab.again(), &entries(new)?).await?;
+            let new = with_names_of(new, old, lab.facts());
+            write_archive(lab, lab.again(), &entries(&new)?).await?;
             if let (Some(source), Some(entry)) = (outlives, reader.entries().first())
                 && let Ok(seen) = Seen::read(&*source).await
             {
@@ -48,6 +51,17 @@ fn check(kit: &Kit) -> Held {
             old_or_error(&*reader, &want, lab.facts()).await
         })
     })
+}
+
+/// Images that have the names of others: the first those of the last.
+fn with_names_of(new: &Archive, old: &Archive, facts: &Facts) -> Archive {
+    let names = old.images.iter().rev().map(|named| &named.names);
+    let names = names.map(Some).chain(iter::repeat(None));
+    let images = new.images.iter().zip(names).map(|(named, names)| Named {
+        node: named.node.clone(),
+        names: names.unwrap_or(&named.names).clone(),
+    });
+    Archive { images: distinct(images.collect(), facts) }
 }
 
 async fn old_or_error(reader: &dyn ArchiveReader, want: &[Entry], facts: &Facts) -> Held {

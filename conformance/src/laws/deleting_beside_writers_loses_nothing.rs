@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use proptest::sample::select;
+use proptest::strategy::Strategy;
 use transship_core::{CollectMode, DeleteOptions, ErrorKind, ImageName, Reference, WriteMode};
 
 use super::collecting_takes_garbage_alone::collect_by;
@@ -11,7 +13,7 @@ use super::one_line;
 use crate::broken::{While, hold};
 use crate::expected::Entry;
 use crate::lab::{By, Lab, how, put_missing, try_commit};
-use crate::model::Image;
+use crate::model::{Image, Layer};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
 use crate::{Ability, Broken, Held, Law};
@@ -49,12 +51,26 @@ const STAYS: u8 = OLD + IMAGES;
 /// So much later each writer commits than the one before.
 const LATER: Duration = Duration::from_millis(3);
 
+/// Whether garbage is collected meanwhile, which may hide what deletions do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Collecting {
+    Always,
+    Never,
+}
+
+impl Collecting {
+    fn any() -> impl Strategy<Value = Self> {
+        select(vec![Self::Always, Self::Never])
+    }
+}
+
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.facts()), |lab, image| {
+    kit.each((plain_images(kit.facts()), Collecting::any()), |lab, (image, collecting)| {
         // They have their layers in common, so that each writer finds those of what is being deleted.
         let old = (OLD..OLD + IMAGES).map(|seed| named(image, seed)).collect::<Held<Vec<_>>>()?;
         let new = (0..IMAGES).map(|seed| named(image, seed)).collect::<Held<Vec<_>>>()?;
-        let stays = named(image, STAYS)?;
+        // It has layers of its own, so that those of the others are needed by nobody when these are deleted.
+        let stays = named(&Image { layers: vec![Layer::tar(61, 700)], ..Image::simple(STAYS) }, STAYS)?;
         let by_digest = has_digest(&lab.another()?)?;
         let mut there = Vec::new();
         for (entry, at) in old.iter().chain([&stays]).zip(0..) {
@@ -65,7 +81,7 @@ fn check(kit: &Kit) -> Held {
         }
         // The one that stays.
         there.pop();
-        let shows = lab.step(all_at_once(lab, &there, &new))?;
+        let shows = lab.step(all_at_once(lab, &there, &new, *collecting))?;
         let snapshot =
             lab.snapshot().map_err(|e| e.while_doing("after writing and deleting at once"))?;
         let new = new.iter().zip(shows).filter(|(_, shows)| *shows).map(|(entry, _)| entry);
@@ -104,7 +120,12 @@ fn named(image: &Image, seed: u8) -> Held<Entry> {
 }
 
 /// Deletes the old ones, each for itself. Gives which of the new ones are committed.
-async fn all_at_once(lab: &Lab, old: &[Reference], new: &[Entry]) -> Held<Vec<bool>> {
+async fn all_at_once(
+    lab: &Lab,
+    old: &[Reference],
+    new: &[Entry],
+    collecting: Collecting,
+) -> Held<Vec<bool>> {
     let writers = new.iter().zip(1_u32..).map(|(entry, number)| {
         let by = if number % 2 == 0 { By::AWriter } else { By::Itself };
         async move { write(lab, entry, by, LATER * number).await }
@@ -115,7 +136,7 @@ async fn all_at_once(lab: &Lab, old: &[Reference], new: &[Entry]) -> Held<Vec<bo
         is_over.store(true, Ordering::Relaxed);
         done
     };
-    let ((written, deleted), collected) = join(work, collect_until(lab, &is_over)).await;
+    let ((written, deleted), collected) = join(work, collect_until(lab, &is_over, collecting)).await;
     collected?;
     deleted?;
     written.into_iter().collect()
@@ -158,8 +179,8 @@ async fn delete_all(lab: &Lab, old: &[Reference]) -> Held {
     join_all(all).await.into_iter().collect()
 }
 
-async fn collect_until(lab: &Lab, is_over: &AtomicBool) -> Held {
-    if !lab.has(Ability::Collection) {
+async fn collect_until(lab: &Lab, is_over: &AtomicBool, collecting: Collecting) -> Held {
+    if !lab.has(Ability::Collection) || collecting == Collecting::Never {
         return Ok(());
     }
     let transport = lab.other_transport();

@@ -1,9 +1,12 @@
 //! Equal references open equal images, by any value of the transport, also after another value has written there.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
-use transship_core::{ReadOptions, Reference, Transport, WriteMode};
+use transship_core::{ErrorKind, ReadOptions, Reference, Transport, WriteMode};
 
+use super::fails;
 use crate::broken::{While, hold, listed};
 use crate::expected;
 use crate::lab::{Lab, commit, how, put_all};
@@ -39,12 +42,34 @@ fn check(kit: &Kit) -> Held {
         at.extend(Some(lab.at().clone()).filter(|_| lab.has(Ability::Ambiguity) && alone));
         lab.step(equal(lab, &values, &at, &second))
             .map_err(|e| e.while_doing("after another value of the transport has written"))?;
+        if let (Some(folder), Some(at)) = (lab.files(), at.first()) {
+            lab.step(moved_away(folder, &values, at))?;
+        }
         let after = parsed(lab);
         hold!(before == after, "texts parse as {} where nothing is, and then as {}",
             listed(before.iter().flatten()),
             listed(after.iter().flatten()));
         Ok(())
     })
+}
+
+/// What was moved away by hand is not there, until it is back.
+async fn moved_away(folder: &Path, values: &[Arc<dyn Transport>], at: &Reference) -> Held {
+    let away = tempfile::tempdir_in(folder.parent().unwrap_or(folder))?;
+    move_all(folder, away.path())?;
+    for value in values {
+        let opened = value.source(at, &ReadOptions::default()).await;
+        fails(opened, &[ErrorKind::NotFound], &[], "opening what was moved away")?;
+    }
+    move_all(away.path(), folder)
+}
+
+fn move_all(from: &Path, to: &Path) -> Held {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::rename(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// What texts mean, which is none of the place's business.

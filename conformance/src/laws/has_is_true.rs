@@ -225,6 +225,14 @@ fn is_distinct(blob: &[u8]) -> bool {
 fn spoiled(lab: &Lab, image: &Image, at: &Reference) -> Held {
     let Some(folder) = lab.files() else { return Ok(()) };
     let built = image.build()?;
+    // What was true a moment ago answers nothing later.
+    lab.step(async {
+        let destination = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
+        for blob in &built.blobs {
+            destination.has(&Expect::from(&blob.descriptor)).await?;
+        }
+        Ok(())
+    })?;
     let spoiled = spoil(folder, &built)?;
     let unchanged = lab.snapshot().is_ok();
     lab.step(async {

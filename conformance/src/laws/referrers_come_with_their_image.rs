@@ -35,6 +35,10 @@ fn check(kit: &Kit) -> Held {
         let built = image_or_index(lab, image)?;
         let about = all_about(lab, &built, *count)?;
         lab.step(write(lab, &built, &about))?;
+        let (reversed, other): (Vec<_>, _) = (about.iter().rev().cloned().collect(), lab.another()?);
+        other
+            .step(write(&other, &built, &reversed))
+            .map_err(|e| e.while_doing("each put before what it is about"))?;
         let images = lab.snapshot()?.images().len();
         hold!(images == 1, "{images} images are listed, of one with {} manifests about it", about.len());
         Ok(())

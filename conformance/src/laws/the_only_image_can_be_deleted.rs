@@ -8,12 +8,12 @@ use transship_core::{
 
 use super::fails;
 use crate::broken::{While, hold};
-use crate::lab::Lab;
+use crate::lab::{Lab, how};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::snapshot::Snapshot;
 use crate::strategies::plain_images;
-use crate::{Abandoned, Ability, Broken, Held, Law};
+use crate::{Abandoned, Ability, Broken, Empty, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "the_only_image_can_be_deleted",
@@ -56,7 +56,23 @@ fn check(kit: &Kit) -> Held {
         if !lab.has(Ability::ManyImages) {
             as_if_never(lab, &after, &nothing)?;
         }
+        creates_nothing(lab)?;
         written_again(lab, &next)
+    })
+}
+
+/// What can be listed is there, if without images.
+fn creates_nothing(lab: &Lab) -> Held {
+    if !lab.has(Ability::ManyImages) || lab.claims().empty == Empty::None {
+        return Ok(());
+    }
+    lab.step(async {
+        if lab.archives()?.read(lab.at(), &ReadOptions::default()).await.is_err() {
+            return Ok(());
+        }
+        let how = how(WriteMode::Create, &lab.facts().some_name());
+        let opened = lab.transport().destination(lab.at(), &how).await;
+        fails(opened, &[ErrorKind::AlreadyExists], &[], "creating where no image is left and a listing shows that")
     })
 }
 

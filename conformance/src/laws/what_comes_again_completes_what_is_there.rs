@@ -101,6 +101,7 @@ fn gaps(lab: &Lab, by: By, seed: u8) -> Held {
         Index { format: Format::Oci, children, described: false }.build()
     };
     let (less, more) = (index(Presence::Absent)?, index(Presence::Here)?);
+    signed_gaps(lab, by, &less, &more)?;
     lab.step(async {
         let (less, more) = (Whole { built: &less, about: &[] }, Whole { built: &more, about: &[] });
         write(lab, &less, By::Itself, WriteMode::Create).await?;
@@ -112,6 +113,24 @@ fn gaps(lab: &Lab, by: By, seed: u8) -> Held {
         }
         Ok(())
     })
+}
+
+/// A sparse index that is completed later without what is about it: as many parts are not the same ones.
+fn signed_gaps(lab: &Lab, by: By, less: &Built, more: &Built) -> Held {
+    if !lab.has(Ability::Referrers) || !joins(lab) {
+        return Ok(());
+    }
+    for count in 1..=4 {
+        let lab = &lab.another()?;
+        let about = (0..count).map(|at| referrer(&less.root, at)).collect::<Held<Vec<_>>>()?;
+        let (less, more) = (Whole { built: less, about: &about }, Whole { built: more, about: &[] });
+        lab.step(async {
+            write(lab, &less, By::Itself, WriteMode::Create).await?;
+            let at = write(lab, &more, by, again(lab)).await?;
+            is_whole(lab, &at, &more).await.during(|| "a sparse index with referrers that was completed later")
+        })?;
+    }
+    Ok(())
 }
 
 /// Something that is about an image, and comes later.

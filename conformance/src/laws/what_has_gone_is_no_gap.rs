@@ -1,5 +1,6 @@
 //! A part of an image that was deleted or replaced since the image was opened is a `Conflict`, and not `NotFound`.
 
+use bytes::Bytes;
 use proptest::sample::select;
 use transship_core::{
     CollectMode, Descriptor, Document, Error, ErrorKind, ImageSource, Manifest, ResultExt, WriteMode,
@@ -7,9 +8,10 @@ use transship_core::{
 
 use super::collecting_takes_garbage_alone::collect;
 use super::deletion_removes_that_image_alone::delete;
+use super::referrers_come_with_their_image::{put_with, referrer};
 use crate::broken::{While, hold};
-use crate::lab::Lab;
-use crate::model::Built;
+use crate::lab::{Lab, commit, put_all};
+use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
 use crate::strategies::nodes;
@@ -39,6 +41,10 @@ fn check(kit: &Kit) -> Held {
     let images = (nodes(kit.facts()), nodes(kit.facts()), select(ways));
     kit.each(images, |lab, (old, new, gone)| {
         let (old, new) = (old.build()?, new.build()?);
+        if lab.files().is_some() && lab.has(Ability::Deletion) {
+            let other = lab.another()?;
+            other.step(about(&other))?;
+        }
         lab.step(one(lab, &old, &new, *gone))
     })
 }
@@ -67,6 +73,43 @@ async fn one(lab: &Lab, old: &Built, new: &Built, gone: Gone) -> Held {
                 "{what} is gone with its image, and fails as \"{kind}\" instead of \"{}\": {error}",
                 ErrorKind::Conflict
             );
+        }
+    }
+    Ok(())
+}
+
+/// What was about an image that is deleted is not taken for none.
+async fn about(lab: &Lab) -> Held {
+    let built = Image::simple(1).build()?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
+    if let Some(able) = destination.signatures() {
+        let put = able.put_signatures(None, vec![Bytes::from_static(b"a signature")]).await;
+        put.during(|| "putting a signature")?;
+    }
+    if lab.has(Ability::Referrers) {
+        put_with(&*destination, &built, &[referrer(&built.root, 1)?]).await?;
+    } else {
+        put_all(&*destination, &built).await?;
+    }
+    let committed = commit(destination, &built).await?;
+    let source = lab.source(&committed.references[0]).await?;
+    delete(lab, &committed.references[0].to_string()).await?;
+    if let Some(able) = source.referrers().filter(|_| lab.has(Ability::Referrers)) {
+        let found = able.referrers(&built.root.descriptor().digest).await;
+        is_there_or_conflict(found.map(|all| all.len()), "a manifest about an image")?;
+    }
+    if let Some(able) = source.signatures() {
+        is_there_or_conflict(able.signatures(None).await.map(|all| all.len()), "a signature")?;
+    }
+    Ok(())
+}
+
+fn is_there_or_conflict(found: transship_core::Result<usize>, what: &str) -> Held {
+    match found {
+        Ok(count) => hold!(count == 1, "{what} was there when its image was opened; it was deleted, and {count} are listed"),
+        Err(error) => {
+            let kind = error.kind();
+            hold!(kind == ErrorKind::Conflict, "{what} is gone with its image, and fails as \"{kind}\": {error}");
         }
     }
     Ok(())

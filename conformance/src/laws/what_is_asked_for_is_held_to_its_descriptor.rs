@@ -40,6 +40,10 @@ async fn one(lab: &Lab, node: &Node) -> Held {
         longer.size += 1;
         let what = format!("asking for manifest {} with another size", longer.digest);
         fails(source.manifest(&longer).await, &kinds, &[], &what)?;
+        if source.manifest(manifest.descriptor()).await.is_ok() {
+            let what = format!("{what}, after it was read");
+            fails(source.manifest(&longer).await, &kinds, &[], &what)?;
+        }
     }
     for blob in &built.blobs {
         let mut longer = blob.descriptor.clone();

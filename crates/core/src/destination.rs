@@ -83,7 +83,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
     ///
     /// - Where [`Accepts::referrers`] refuses them, manifests about others are refused with `Unsupported`, here or by the commit.
-    /// - What it refers to need not be there yet: the commit looks at that. The engine puts blobs before manifests, and what is below
+    /// - What it refers to need not be there yet, its subject neither: the commit looks at that. The engine puts blobs before manifests, and what is below
     ///   before what is above.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, DockerName, Document, EntryDetails, Error, ErrorKind, ImageName,
-    ImageSource, ReadOptions, Reference, Result, ResultExt, parse_digest,
+    ArchiveEntry, ArchiveReader, Digest, DockerName, Document, EntryDetails, Error, ErrorKind,
+    ImageName, ImageSource, Manifest, ReadOptions, Reference, Result, ResultExt, parse_digest,
 };
 
 use crate::engine::{Engine, Listed, Locator, Store, no_images};
@@ -20,6 +20,8 @@ pub(crate) struct Reader {
     entries: Vec<ArchiveEntry>,
     /// Of each entry.
     locators: Vec<Locator>,
+    /// Of each entry that the engine lists. A name may be another image's when the entry is opened.
+    ids: Vec<Digest>,
     /// Of each entry, which save has it, and where.
     in_saves: Vec<(usize, usize)>,
     engine: Arc<dyn Engine>,
@@ -34,13 +36,16 @@ impl Reader {
             Some(passed) => Some(source::readers(passed, &how).await?),
             None => None,
         };
-        let (found, in_saves) = match &saves {
-            Some(saves) => of_saves(&*engine, saves).await?.into_iter().unzip(),
-            None => (listed(&*engine).await?, Vec::new()),
-        };
+        let (mut in_saves, mut ids) = (Vec::new(), Vec::new());
+        let found: Vec<Found>;
+        if let Some(saves) = &saves {
+            (found, in_saves) = of_saves(&*engine, saves).await?.into_iter().unzip();
+        } else {
+            (found, ids) = listed(&*engine).await?.into_iter().unzip();
+        }
         let (entries, locators) = found.into_iter().unzip();
         let reference = engine.reference(&Locator::All);
-        Ok(Self { reference, entries, locators, in_saves, engine, how, saves })
+        Ok(Self { reference, entries, locators, ids, in_saves, engine, how, saves })
     }
 }
 
@@ -90,7 +95,16 @@ impl ArchiveReader for Reader {
             return Ok(Box::new(Source::new(engine, at, entry.names.clone(), inner)));
         }
         let passed = save::pass(engine, at, &self.how, None).await?;
-        Ok(Box::new(Source::open(engine, at, &passed, &self.how).await?))
+        let source = Source::open(engine, at, &passed, &self.how).await?;
+        let root = source.root().await?;
+        let id = id_of(&root, engine.store().await?);
+        if self.ids.get(entry.index).is_some_and(|listed| listed != id) {
+            let message = "it is another image than the one that was listed";
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .context(&entry.reference)
+                .hint("list the images again"));
+        }
+        Ok(Box::new(source))
     }
 }
 
@@ -100,8 +114,16 @@ fn familiar(raw: &str) -> String {
     DockerName::parse(raw).map_or_else(|_| raw.to_owned(), |name| name.familiar())
 }
 
-/// What the engine lists, by name.
-async fn listed(engine: &dyn Engine) -> Result<Vec<Found>> {
+/// What an engine calls an image: the digest of its config, or of its root where that is kept.
+fn id_of(root: &Manifest, store: Store) -> &Digest {
+    match root.document() {
+        Document::Image(image) if store != Store::Containerd => &image.config.digest,
+        _ => &root.descriptor().digest,
+    }
+}
+
+/// What the engine lists, by name, and the ID of each.
+async fn listed(engine: &dyn Engine) -> Result<Vec<(Found, Digest)>> {
     let images = engine.images().await?;
     if images.is_empty() {
         return Err(engine.not_there(no_images()).await);
@@ -112,14 +134,15 @@ async fn listed(engine: &dyn Engine) -> Result<Vec<Found>> {
         .map(|(at, image)| {
             let raw: Vec<_> = image.names().cloned().collect();
             let names: Vec<_> = raw.iter().filter_map(|raw| DockerName::parse(raw).ok()).collect();
+            let id = parse_digest(&image.id)?;
             let locator = match names.first() {
                 Some(name) => Locator::Name(name.clone()),
-                None => Locator::Id(parse_digest(&image.id)?),
+                None => Locator::Id(id.clone()),
             };
             let mut entry = ArchiveEntry::new(at, engine.reference(&locator));
             entry.names = names.iter().map(ImageName::from).collect();
             entry.raw_names = raw;
-            Ok((entry, locator))
+            Ok(((entry, locator), id))
         })
         .collect()
 }
@@ -168,10 +191,9 @@ fn in_order(listed: &[Listed], mut found: Vec<InSaves>) -> Vec<InSaves> {
     found
 }
 
-/// What a save has. An image without a name is known by its ID: the digest of its config, or of its root where that is kept.
+/// What a save has. An image without a name is known by its ID.
 async fn of_save(engine: &dyn Engine, saved: &dyn ArchiveReader) -> Result<Vec<Found>> {
     let store = engine.store().await?;
-    let keeps_roots = store == Store::Containerd;
     let mut entries = Vec::new();
     for inner in saved.entries() {
         let named = inner.names.iter().find_map(ImageName::docker);
@@ -179,11 +201,7 @@ async fn of_save(engine: &dyn Engine, saved: &dyn ArchiveReader) -> Result<Vec<F
             Locator::Name(name)
         } else {
             let root = saved.open(inner).await?.root().await?;
-            let id = match root.document() {
-                Document::Image(image) if !keeps_roots => &image.config.digest,
-                _ => &root.descriptor().digest,
-            };
-            Locator::Id(id.clone())
+            Locator::Id(id_of(&root, store).clone())
         };
         let mut entry = inner.clone();
         if store != Store::Podman {

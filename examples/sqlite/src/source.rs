@@ -145,18 +145,34 @@ impl Source {
             if let Some(found) = look(connection)? {
                 return Ok(found);
             }
-            // With the digest: SQLite gives the ID of an image that was deleted to a later one.
-            let sql = "SELECT count(*) FROM images WHERE id = ? AND digest = ?";
-            match connection.query_row(sql, (id, root.as_ref()), |row| row.get::<_, i64>(0))? {
-                0 => {
-                    let message = "the image was deleted or replaced while it was read";
-                    Err(Error::new(ErrorKind::Conflict, message).into())
-                }
-                _ => Err(missing(what, &of).into()),
-            }
+            is_there(connection, id, &root)?;
+            Err(missing(what, &of).into())
         });
         read.await.context(|| &self.reference)
     }
+
+    /// Reads what is about the image. Where the image has gone since it was opened, that is no list of nothing.
+    async fn about<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Tried<T> + Send + 'static,
+    ) -> Result<T> {
+        let (id, root) = (self.id, self.root.descriptor().digest.clone());
+        let read = self.database.read(move |connection| {
+            is_there(connection, id, &root)?;
+            look(connection)
+        });
+        read.await.context(|| &self.reference)
+    }
+}
+
+/// `Conflict` where an image has gone. With the digest: SQLite gives the ID of an image that was deleted to a later one.
+fn is_there(connection: &Connection, id: i64, root: &Digest) -> Tried<()> {
+    let sql = "SELECT count(*) FROM images WHERE id = ? AND digest = ?";
+    if connection.query_row(sql, (id, root.as_ref()), |row| row.get::<_, i64>(0))? == 0 {
+        let message = "the image was deleted or replaced while it was read";
+        return Err(Error::new(ErrorKind::Conflict, message).into());
+    }
+    Ok(())
 }
 
 fn manifest(connection: &Connection, of: &Descriptor) -> Tried<Option<Manifest>> {
@@ -211,7 +227,7 @@ impl ImageSource for Source {
 impl Referrers for Source {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
         let (image, subject) = (self.id, of.to_string());
-        let read = self.database.read(move |connection| {
+        let read = self.about(move |connection| {
             let mut found = connection.prepare(
                 "SELECT descriptor FROM referrers JOIN uses USING (blob)
                  WHERE image = ? AND subject = ? ORDER BY blob",
@@ -223,7 +239,7 @@ impl Referrers for Source {
             }
             Ok(all)
         });
-        read.await.context(|| &self.reference)
+        read.await
     }
 }
 
@@ -231,14 +247,14 @@ impl Referrers for Source {
 impl Signatures for Source {
     async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>> {
         let (image, of) = (self.id, of.unwrap_or(&self.root.descriptor().digest).to_string());
-        let read = self.database.read(move |connection| {
+        let read = self.about(move |connection| {
             let mut found = connection.prepare(
                 "SELECT bytes FROM signatures WHERE image = ? AND digest = ? ORDER BY number",
             )?;
             let rows = found.query_map((image, of), |row| row.get::<_, Vec<u8>>(0))?;
             Ok(rows.map(|bytes| bytes.map(Bytes::from)).collect::<Result<_, _>>()?)
         });
-        read.await.context(|| &self.reference)
+        read.await
     }
 }
 
