@@ -10,7 +10,7 @@ use transship_core::{
 use super::fails;
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Built, Form, Image, Layer, Node};
+use crate::model::{Built, Child, Form, Format, Image, Index, Layer, Node, Presence};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, meaning, names, nodes};
@@ -24,7 +24,6 @@ pub(crate) const LAW: Law = Law {
         "Its descriptor has the media type, digest and size of the manifest.",
         "Its descriptor is the one that was asked for, with platform, annotations and all.",
         "It stores the root, which need not be put before, and may be.",
-        "They need no particular runtime",
         "It is known when the destination is opened, and does not change.",
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "Each name, durably, all at once or not at all",
@@ -41,7 +40,9 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let most = if kit.facts().has(Ability::SeveralNames) { 3 } else { 2 };
     let names = proptest::collection::vec(names(kit.facts()), 0..most);
-    let corners: Vec<_> = corner_nodes(kit.facts()).into_iter().map(|node| (node, Vec::new())).collect();
+    let mut corners = corner_nodes(kit.facts());
+    corners.extend(kit.facts().has(Ability::Indexes).then(wide));
+    let corners: Vec<_> = corners.into_iter().map(|node| (node, Vec::new())).collect();
     kit.each_with(&corners, (nodes(kit.facts()), names), |lab, (node, names)| {
         let names = if lab.has(Ability::Names) { names } else { &[][..] };
         lab.step(one(lab, node, names))?;
@@ -53,6 +54,16 @@ fn check(kit: &Kit) -> Held {
             _ => Ok(()),
         }
     })
+}
+
+/// An index of many images, and of another index behind them.
+fn wide() -> Node {
+    let of = |node| Child { node, presence: Presence::Here };
+    let image = |seed| of(Node::Image(Image::simple(seed)));
+    let index = |children| Node::Index(Index { format: Format::Oci, children, described: false });
+    let mut children: Vec<_> = (1..60).map(image).collect();
+    children.push(of(index(vec![image(60)])));
+    index(children)
 }
 
 /// How long a manifest is that every place has to take: registries take 4 MiB.

@@ -31,9 +31,11 @@ fn check(kit: &Kit) -> Held {
             return Ok(());
         }
         let names = names()?;
-        lab.step(lab.write(&other, WriteMode::Create, &names[2..]))?;
-        let committed = lab.step(lab.write(&image, WriteMode::Append, &names[..2]))?;
-        let [one, two] = &committed.references[..] else {
+        // Of all names, more than two go.
+        let (others, own) = (&names[..1], if *all { &names[1..] } else { &names[1..3] });
+        lab.step(lab.write(&other, WriteMode::Create, others))?;
+        let committed = lab.step(lab.write(&image, WriteMode::Append, own))?;
+        let (true, [one, two, ..]) = (committed.references.len() == own.len(), &committed.references[..]) else {
             return Err(Broken::new("the commit does not give a reference for each name"));
         };
         let (gone, left) = if *first { (one, two) } else { (two, one) };
@@ -42,18 +44,18 @@ fn check(kit: &Kit) -> Held {
             names: names.to_vec(),
         };
         if *all {
-            match lab.step(by_no_name(lab, &names[0], &committed.references))? {
+            match lab.step(by_no_name(lab, &own[0], &committed.references))? {
                 // An image that is chosen otherwise has no name that could go alone.
                 Some(chosen) if *first => lab.step(delete(lab, &chosen, DeletedNames::Given))?,
                 _ => lab.step(delete(lab, gone, DeletedNames::All))?,
             }
-            expected::check(&lab.snapshot()?, &[entry(&other, &names[2..])], lab.facts())
+            expected::check(&lab.snapshot()?, &[entry(&other, others)], lab.facts())
                 .map_err(|e| e.while_doing("after all names"))?;
-            return lab.step(is_gone(lab, left));
+            return committed.references.iter().try_for_each(|at| lab.step(is_gone(lab, at)));
         }
         let kept = usize::from(*first);
         lab.step(delete(lab, gone, DeletedNames::Given))?;
-        let want = [entry(&other, &names[2..]), entry(&image, &names[kept..=kept])];
+        let want = [entry(&other, others), entry(&image, &own[kept..=kept])];
         expected::check(&lab.snapshot()?, &want, lab.facts())
             .map_err(|e| e.while_doing("after one of two names"))?;
         lab.step(delete(lab, left, DeletedNames::Given))?;
@@ -74,7 +76,7 @@ async fn by_no_name(lab: &Lab, name: &ImageName, named: &[Reference]) -> Held<Op
 
 fn names() -> Held<Vec<ImageName>> {
     let name = |n: usize| Ok(ImageName::new(&format!("docker.io/library/kit:{n}"))?);
-    (0..3).map(name).collect()
+    (0..5).map(name).collect()
 }
 
 async fn delete(lab: &Lab, at: &Reference, names: DeletedNames) -> Held {

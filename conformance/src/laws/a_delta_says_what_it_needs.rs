@@ -12,8 +12,9 @@ use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, Way, put};
 use crate::model::Built;
 use crate::runner::Kit;
+use crate::seen::Seen;
 use crate::strategies::nodes;
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_delta_says_what_it_needs",
@@ -21,6 +22,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "What is in [`Commit::needs`] may be missing, too",
         "Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.",
+        "`None` for an image that is whole.",
         "Reading it is `NotFound` here.",
         "What was put is read back, also before the commit.",
     ],
@@ -38,7 +40,7 @@ fn check(kit: &Kit) -> Held {
         if !lab.step(write(lab, &built, &left))? {
             lab.snapshot()?.same(&before)?;
         }
-        Ok(())
+        lab.step(completed(lab, &built))
     })
 }
 
@@ -93,6 +95,18 @@ async fn write(lab: &Lab, built: &Built, left: &[Descriptor]) -> Held<bool> {
     Ok(true)
 }
 
+/// An image that is whole is no delta, whatever was there before.
+async fn completed(lab: &Lab, built: &Built) -> Held {
+    let mode = if lab.has(Ability::Append) { WriteMode::Append } else { WriteMode::Replace };
+    let committed = lab.write(built, mode, &lab.facts().some_name()).await?;
+    let source = lab.source(&committed.references[0]).await?;
+    if let Some(needs) = source.needs() {
+        let needs = listed(needs);
+        return Err(Broken::new(format!("an image that was put whole says that it is a delta, and needs {needs}")));
+    }
+    Seen::read(&*source).await?.is(built, lab.facts()).during(|| "the image, put whole after a delta of it")
+}
+
 async fn read_back(
     contents: &dyn Contents,
     built: &Built,
@@ -106,11 +120,24 @@ async fn read_back(
             (Some(body), false) => {
                 let bytes = body.bytes(blob.descriptor.size).await?;
                 hold!(bytes == blob.bytes, "{digest} is read back as other bytes");
+                resized(contents, &blob.descriptor).await?;
             }
             (Some(_), true) => return Err(Broken::new(format!("{digest} was not put, and is read"))),
             (None, false) => return Err(Broken::new(format!("{digest} was put, and is not read"))),
         }
     }
+    Ok(())
+}
+
+/// What [`has`](transship_core::ImageDestination::has) would not find, asked with another size, is not read either.
+async fn resized(contents: &dyn Contents, of: &Descriptor) -> Held {
+    let mut longer = of.clone();
+    longer.size += 1;
+    let read = match contents.read(&longer).await {
+        Ok(Some(body)) => body.bytes(longer.size).await.is_ok(),
+        Ok(None) | Err(_) => false,
+    };
+    hold!(!read, "{} is read back although it was asked for with another size", of.digest);
     Ok(())
 }
 

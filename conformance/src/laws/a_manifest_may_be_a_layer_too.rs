@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use transship_core::{
-    CollectMode, Descriptor, EMPTY_JSON_DIGEST, Manifest, MediaType, WriteMode, parse_digest,
+    CollectMode, Descriptor, EMPTY_JSON_DIGEST, Expect, ImageName, Manifest, MediaType, WriteMode, parse_digest,
 };
 
 use super::collecting_takes_garbage_alone::collect;
-use crate::lab::{Lab, commit, put_all};
+use crate::broken::While;
+use crate::lab::{Lab, Way, commit, put, put_all};
 use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
@@ -32,8 +33,33 @@ fn check(kit: &Kit) -> Held {
                 collect(lab, CollectMode::Delete).await?;
             }
             read(lab, &committed.references[0], &built).await
-        })
+        })?;
+        let other = lab.another()?;
+        other.step(found(&other, *seed, &built))
     })
+}
+
+/// What is there as a manifest, and `has` says to be there as a blob, can be counted on as a layer.
+async fn found(lab: &Lab, seed: u8, built: &Built) -> Held {
+    if !lab.has(Ability::Append) || !lab.has(Ability::Names) {
+        return Ok(());
+    }
+    let image = Image::simple(seed).build()?;
+    lab.write(&image, WriteMode::Create, &lab.facts().some_name()).await?;
+    let names = [ImageName::new("docker.io/library/artifact:1")?];
+    let destination = lab.destination(WriteMode::Append, &names).await?;
+    for blob in &built.blobs {
+        let has = destination.has(&Expect::from(&blob.descriptor)).await;
+        if has.during(|| "asking for a blob")?.is_none() {
+            put(&*destination, blob, Way::Bytes).await?;
+        }
+    }
+    for manifest in &built.below {
+        destination.put_manifest(manifest).await.during(|| "putting a manifest")?;
+    }
+    let committed = commit(destination, built).await;
+    let committed = committed.map_err(|e| e.while_doing("counting on what `has` found"))?;
+    read(lab, &committed.references[0], built).await
 }
 
 async fn read(lab: &Lab, at: &transship_core::Reference, built: &Built) -> Held {

@@ -62,7 +62,9 @@ fn check(kit: &Kit) -> Held {
         let times = came.iter().filter(|came| **came == id).count();
         let names = if times > 1 { DeletedNames::All } else { DeletedNames::Given };
         lab.step(look(lab, &reference))?;
-        let is_offered = lab.step(delete_another(lab, &reference))?;
+        let mut others = vec![sha256(b"another image")];
+        others.extend(want[which].built.below.first().map(|child| child.descriptor().digest.clone()));
+        let is_offered = lab.step(delete_another(lab, &reference, &others))?;
         lab.snapshot()?.same(&before)?;
         want.remove(which);
         let root = &shown.seen.root.descriptor().digest;
@@ -89,7 +91,10 @@ pub(super) fn one_name_each(archive: &Archive) -> Archive {
 async fn ambiguous(lab: &Lab) -> Held {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
-    let (done, place) = (deletion.delete(lab.at(), &DeleteOptions::default()).await, lab.at().locator());
+    let (place, look) = (lab.at().locator(), DeleteOptions::default().with_mode(DeleteMode::Look));
+    let looked = deletion.delete(lab.at(), &look).await;
+    fails(looked, &[ErrorKind::Ambiguous], &[place], "looking for one of several, without a choice")?;
+    let done = deletion.delete(lab.at(), &DeleteOptions::default()).await;
     fails(done, &[ErrorKind::Ambiguous], &[place], "deleting one of several, without a choice")
 }
 
@@ -105,19 +110,22 @@ async fn look(lab: &Lab, reference: &str) -> Held {
     fails(done, &[ErrorKind::NotFound], &[nowhere.at().locator()], "looking for what is not there")
 }
 
-/// What is there is not deleted in place of another image. Gives whether it can be deleted by its root.
-async fn delete_another(lab: &Lab, reference: &str) -> Held<bool> {
+/// What is there is not deleted in place of another image, or of one of its own children. Gives whether it can be deleted by its root.
+async fn delete_another(lab: &Lab, reference: &str, others: &[Digest]) -> Held<bool> {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
     let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
-    let (at, other) = (lab.transport().parse(locator)?, sha256(b"another image"));
+    let at = lab.transport().parse(locator)?;
     let kinds = [ErrorKind::Conflict, ErrorKind::Unsupported];
     let look = DeleteOptions::default().with_mode(DeleteMode::Look);
-    let looked = deletion.delete_if(&at, &other, &look).await;
-    fails(looked, &kinds, &[locator], "looking whether it can be deleted in place of another image")?;
-    let done = deletion.delete_if(&at, &other, &DeleteOptions::default()).await;
-    let is_offered = !matches!(&done, Err(e) if e.kind() == ErrorKind::Unsupported);
-    fails(done, &kinds, &[locator], "deleting it in place of another image")?;
+    let mut is_offered = false;
+    for other in others {
+        let looked = deletion.delete_if(&at, other, &look).await;
+        fails(looked, &kinds, &[locator], &format!("looking whether it can be deleted if its root is {other}"))?;
+        let done = deletion.delete_if(&at, other, &DeleteOptions::default()).await;
+        is_offered = !matches!(&done, Err(e) if e.kind() == ErrorKind::Unsupported);
+        fails(done, &kinds, &[locator], &format!("deleting it if its root is {other}"))?;
+    }
     Ok(is_offered)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use transship_core::{
-    Body, Descriptor, Document, ImageSource, Manifest, WriteMode, run_blocking,
+    Body, Descriptor, Document, ErrorKind, ImageSource, Manifest, WriteMode, run_blocking,
 };
 
 use crate::broken::{While, hold};
@@ -22,7 +22,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "A blob is the same bytes through every door of its body, asked for again, concurrently, and half read and dropped.",
     promises: &[
         "It may be asked for again, concurrently, and dropped half read.",
-        "It is there where [`blob`](Self::blob) opens it",
+        "It is there where [`blob`](Self::blob) opens it, and not where that is `NotFound`.",
         "The [`Body`] holds the bytes to the descriptor's digest and size.",
     ],
     needs: &[],
@@ -45,6 +45,7 @@ async fn one(lab: &Lab, image: &Image) -> Held {
         let of = of.unwrap_or(&blob.descriptor);
         doors(&*source, of, blob).await.during(|| format!("blob {}", of.digest))?;
     }
+    agree(&*source, &source.root().await?).await?;
     let reads = blobs.iter().chain(&blobs).map(|blob| async {
         let of = described.iter().find(|d| d.digest == blob.descriptor.digest);
         let body = source.blob(of.unwrap_or(&blob.descriptor)).await?;
@@ -103,6 +104,19 @@ async fn doors(source: &dyn ImageSource, of: &Descriptor, blob: &Blob) -> Held {
     same(&read.await.during(|| "reading chunks")?, blob, "in chunks")?;
     resumed(&source.blob(of).await?, blob).await?;
     to_file(source.blob(of).await?, blob).await
+}
+
+/// A manifest need not be given as a blob: `holds` says what `blob` says.
+async fn agree(source: &dyn ImageSource, root: &Manifest) -> Held {
+    let of = root.descriptor();
+    let holds = source.holds(of).await.during(|| "asking `holds` for a manifest")?;
+    let given = match source.blob(of).await {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(error.into()),
+    };
+    hold!(holds == given, "of a manifest, asked for as a blob, `holds` says {holds} and `blob` {given}");
+    Ok(())
 }
 
 /// Takes the first piece of a stream and drops it.

@@ -42,6 +42,7 @@ laws! { $
     a_reference_is_a_fixed_point
     a_place_is_where_its_text_says
     a_place_is_recognized_by_its_path
+    the_next_call_may_come_from_another_runtime
     equal_references_open_equal_images
     a_reference_opens_its_image_or_nothing
     an_image_is_written_where_its_reference_says

@@ -31,7 +31,8 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((plain_images(kit.facts()), 1_usize..4), |lab, (image, count)| {
+    let many = [(Image::simple(9), 40)];
+    kit.each_with(&many, (plain_images(kit.facts()), 1_usize..4), |lab, (image, count)| {
         let built = image_or_index(lab, image)?;
         let about = all_about(lab, &built, *count)?;
         lab.step(write(lab, &built, &about))?;
@@ -49,15 +50,15 @@ fn check(kit: &Kit) -> Held {
 fn all_about(lab: &Lab, built: &Built, count: usize) -> Held<Vec<Built>> {
     let mut about =
         (0..count).map(|at| referrer(&built.root, at)).collect::<Held<Vec<_>>>()?;
-    about.push(referrer(&about[0].root, 10)?);
+    about.push(referrer(&about[0].root, 110)?);
     if let Some(child) = built.below.first() {
-        about.push(referrer(child, 20)?);
-        about.push(referrer(child, 21)?);
+        about.push(referrer(child, 120)?);
+        about.push(referrer(child, 121)?);
     }
     if lab.has(Ability::Indexes) {
-        about.push(index_about(&built.root, 25)?);
+        about.push(index_about(&built.root, 125)?);
     }
-    about.push(referrer(&built.root, 30)?);
+    about.push(referrer(&built.root, 130)?);
     Ok(about)
 }
 

@@ -26,7 +26,10 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let sizes = || vec(prop_oneof![0_usize..3, 500_usize..600, Just(70_000)], 0..4);
+    let few = || vec(prop_oneof![0_usize..3, 500_usize..600, Just(70_000)], 0..4);
+    // So many that a place which sorts them by a number's text has the eleventh before the third.
+    let many = || vec(3_usize..600, 11..14);
+    let sizes = || prop_oneof![5 => few(), 1 => many()];
     let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each((images, sizes(), sizes()), |lab, ((first, second), root, child)| {
         let built = image_or_index(lab, first)?;
@@ -34,6 +37,7 @@ fn check(kit: &Kit) -> Held {
         lab.step(abandoned(lab, &built, &root))?;
         lab.step(come_back(lab, &built, &root, &child))?;
         lab.step(stay(lab, &built, &root, &child))?;
+        lab.step(signed_again(lab, &built, &root))?;
         // What takes its place is not signed by them.
         lab.step(come_back(lab, &second.build()?, &[], &[]))
     })
@@ -83,6 +87,22 @@ async fn stay(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held
     let committed = lab.write(built, WriteMode::Append, &lab.facts().some_name()).await?;
     let kept = are_kept(lab, built, &committed, root, child).await;
     kept.during(|| "after the image came again without signatures")
+}
+
+/// An image that comes again with signatures of a child alone keeps those of its root.
+async fn signed_again(lab: &Lab, built: &Built, root: &[Bytes]) -> Held {
+    let Some(below) = built.below.first().filter(|_| lab.has(Ability::Append)) else { return Ok(()) };
+    let destination = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
+    let Some(able) = destination.signatures() else {
+        return Err(Broken::new("it keeps detached signatures, and has no signatures() here"));
+    };
+    let child = signatures(3, &[400]);
+    let put = able.put_signatures(Some(&below.descriptor().digest), child.clone()).await;
+    put.during(|| "putting a signature of a child")?;
+    put_all(&*destination, built).await?;
+    let committed = commit(destination, built).await?;
+    let kept = are_kept(lab, built, &committed, root, &child).await;
+    kept.during(|| "after the image came again with another signature of a child alone")
 }
 
 async fn are_kept(

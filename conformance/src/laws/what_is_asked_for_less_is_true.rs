@@ -51,6 +51,7 @@ fn check(kit: &Kit) -> Held {
             moved(lab, &built, &other).await
         })?;
         sparse(&lab.another()?, *seed)?;
+        several(&lab.another()?, *seed)?;
         replaced(&lab.another()?, *seed)
     })
 }
@@ -85,6 +86,30 @@ fn sparse(lab: &Lab, seed: u8) -> Held {
         let again = lab.destination(again(lab), &names).await?;
         let shown = shows(&*again, &built.root).await?;
         hold!(shown.is_none(), "an index without one of its children shows as if nothing were left to do");
+        Ok(())
+    })
+}
+
+/// An image shows where all names stand for it, and not where one of them does.
+fn several(lab: &Lab, seed: u8) -> Held {
+    if !lab.has(Ability::Append) || !lab.has(Ability::SeveralNames) {
+        return Ok(());
+    }
+    let (built, other) = (Image::simple(seed).build()?, Image::simple(seed + 100).build()?);
+    let name = |tag: &str| ImageName::new(&format!("docker.io/library/several:{tag}"));
+    let (stands, others, new) = (name("stands")?, name("others")?, name("new")?);
+    lab.step(async {
+        lab.write(&built, WriteMode::Create, std::slice::from_ref(&stands)).await?;
+        if lab.has(Ability::ManyImages) {
+            lab.write(&other, WriteMode::Append, std::slice::from_ref(&others)).await?;
+        }
+        for missing in [&others, &new] {
+            for names in [[&stands, missing], [missing, &stands]] {
+                let again = lab.destination(WriteMode::Append, &names.map(Clone::clone)).await?;
+                let shown = shows(&*again, &built.root).await?;
+                hold!(shown.is_none(), "an image shows as if nothing were left to do, where one of its two names does not stand for it: {missing}");
+            }
+        }
         Ok(())
     })
 }

@@ -144,8 +144,9 @@ async fn resized(lab: &Lab, built: &Built) -> Held {
         // Such a place is asked by digest alone.
         return Ok(());
     }
-    for part in ["/layers/0", "/config", "/manifests/0"] {
-        let Some((root, digest)) = with_larger(&built.root, part)? else { continue };
+    let parts = ["/layers/0", "/config", "/manifests/0"];
+    for (part, more) in parts.into_iter().flat_map(|part| [(part, 1), (part, -1)]) {
+        let Some((root, digest)) = with_more(&built.root, part, more)? else { continue };
         if built.absent.iter().any(|absent| absent.digest.as_ref() == digest) {
             continue;
         }
@@ -153,19 +154,20 @@ async fn resized(lab: &Lab, built: &Built) -> Held {
         put_all(&*destination, built).await?;
         let commit = Commit::new(&root).without(&built.absent);
         let committed = destination.commit(commit).await;
-        let what = format!("committing with {part} that is said to be larger than it is");
+        let what = format!("committing with {part} that is said to have {more:+} bytes more than it has");
         fails(committed, &OTHER, &[&digest], &what)?;
     }
     Ok(())
 }
 
-/// The same manifest, of which a part is said to be larger by a byte; and the digest of that part, if there is one.
-fn with_larger(of: &Manifest, part: &str) -> Held<Option<(Manifest, String)>> {
+/// The same manifest, of which a part is said to have so many bytes more; and the digest of that part, if there is one.
+fn with_more(of: &Manifest, part: &str, more: i64) -> Held<Option<(Manifest, String)>> {
     let mut root: serde_json::Value =
         serde_json::from_slice(of.bytes()).map_err(std::io::Error::from)?;
     let Some(listed) = root.pointer_mut(part) else { return Ok(None) };
     let size = listed["size"].as_u64().unwrap_or_default();
-    listed["size"] = (size + 1).into();
+    let Some(size) = size.checked_add_signed(more) else { return Ok(None) };
+    listed["size"] = size.into();
     let digest = listed["digest"].as_str().unwrap_or_default().to_owned();
     Ok(Some((Manifest::new(root.to_string())?, digest)))
 }
@@ -183,7 +185,7 @@ fn resized_below(lab: &Lab) -> Held {
     lab.step(lab.write(&there, WriteMode::Create, &lab.facts().some_name()))?;
     let before = lab.snapshot()?;
     lab.step(async {
-        let Some((root, digest)) = with_larger(&index.root, "/manifests/0")? else { return Ok(()) };
+        let Some((root, digest)) = with_more(&index.root, "/manifests/0", 1)? else { return Ok(()) };
         let names = [ImageName::new("docker.io/library/refused:1")?];
         let destination = lab.destination(WriteMode::Append, &names).await?;
         let committed = destination.commit(Commit::new(&root)).await;

@@ -217,6 +217,9 @@ pub fn corner_archives(facts: &Facts) -> Vec<Archive> {
         // One twice, under other names, with one in between.
         let of = |seed, name: &str| named(Image::simple(seed), &[name]);
         archives.push(vec![of(1, "a:1"), of(2, "b:1"), of(1, "c:1")]);
+        let many: Vec<String> = (0..40).map(|at| format!("named:{at}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        archives.push(vec![named(Image::simple(1), &many)]);
     }
     archives.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
     if facts.has(Ability::Indexes) {

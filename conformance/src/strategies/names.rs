@@ -71,7 +71,7 @@ fn texts() -> BoxedStrategy<ImageName> {
 const SPELLED: &[&str] = &[
     " a ", "a", "A", "e\u{301}", "\u{e9}", "%61", "a+b", "a/../b", "a//b", "~", "00", "a ", "a  b",
     "a b", "\u{212b}", "\u{c5}", "\u{df}", "ss", "a%20b", "a/", "./a", "..", "-", "$HOME", "'a'",
-    "\"a\"", "null", "true", "0", "1e3", "a\u{a0}",
+    "\"a\"", "null", "true", "0", "1e3", "a\u{a0}", "\\x", "\\\\x", "@0", "\\@0", "x\\",
 ];
 
 /// Some of them, for a look each time; none where names are no texts.

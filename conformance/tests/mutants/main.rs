@@ -137,8 +137,8 @@ pub(crate) fn is_caught(mistake: &str, mutants: impl Fixture, name: &str, test: 
     if is_child(&mutants) {
         return;
     }
-    // Some of them hang.
-    let patience = std::time::Duration::from_secs(10);
+    // Some of them hang. A case ends after four times as long.
+    let patience = std::time::Duration::from_secs(5);
     let settings = Settings::default().with_shrinks(0).with_patience(patience).with_test(test);
     let (outcome, _) = run(Arc::new(mutants), law, &settings);
     match outcome {

@@ -169,6 +169,7 @@ pub trait PutBeside: Send + Sync {
     /// What has such a tag now. If the image goes to several repositories, what has it in each.
     ///
     /// - It gives what is there, and [`blob_beside`](Self::blob_beside) reads its blobs, so that a writer can add to it.
+    /// - In an archive that is being written, what an earlier image of the same writer put is there.
     /// - Where tags move [`IfUnchanged`](TagsMove::IfUnchanged), and another writer moves it before the commit, the commit fails with
     ///   `Conflict`.
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;

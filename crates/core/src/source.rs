@@ -26,10 +26,11 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// For a delta: the digests that it leaves out, because the receiver has them. `None` for all else.
+    /// For a delta: the digests that it leaves out, because the receiver has them.
     ///
     /// What is lacking and not among it is missing by mistake. Other images of the place may need it.
     ///
+    /// - `None` for an image that is whole.
     /// - Reading it is `NotFound` here.
     fn needs(&self) -> Option<&HashSet<Digest>> {
         None

@@ -28,7 +28,10 @@ impl PutBeside for SlippingDestination<'_> {
     }
 
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
-        if self.of.slip == Slip::BesideIsNotGiven {
+        let is_own = self.how.is_none();
+        if self.of.slip == Slip::BesideIsNotGiven
+            || (self.of.slip == Slip::OwnBesideIsNotGiven && is_own)
+        {
             return Ok(Vec::new());
         }
         if self.of.slip == Slip::BesideIsReplacedUnseen

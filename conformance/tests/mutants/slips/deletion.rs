@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use transship_core::{
-    DeleteMode, DeleteOptions, Deletion, Digest, ReadOptions, Reference, Result, Transport,
+    DeleteMode, DeleteOptions, Deletion, Digest, Document, ReadOptions, Reference, Result,
+    Transport,
 };
 
 use super::Slip;
@@ -45,6 +46,13 @@ impl Deletion for Slipping {
         match self.slip {
             Slip::LookIgnoresTheRoot if how.mode == DeleteMode::Look => {
                 deletion.delete(at, how).await
+            }
+            Slip::ChildIsTheRoot => {
+                let found = self.memory.source(at, &ReadOptions::default()).await?.root().await?;
+                let is_child = matches!(found.document(), Document::Index(index)
+                    if index.manifests.iter().any(|child| child.digest == *root));
+                let root = if is_child { &found.descriptor().digest } else { root };
+                deletion.delete_if(at, root, how).await
             }
             Slip::RootIsComparedEarly => {
                 let look = how.clone().with_mode(DeleteMode::Look);

@@ -290,6 +290,13 @@ impl ImageDestination for SlippingDestination<'_> {
         let says_yes = match self.of.slip {
             Slip::ShowsByAnyName | Slip::SparseShows => true,
             Slip::ReplacedShows => mode == Some(WriteMode::Replace),
+            Slip::ShowsByItsFirstName => {
+                let first = self.of.memory.source(self.reference(), &ReadOptions::default()).await;
+                match first {
+                    Ok(first) => first.root().await?.descriptor().digest == root.digest,
+                    Err(_) => false,
+                }
+            }
             _ => false,
         };
         if !says_yes {

@@ -92,6 +92,15 @@ faults! {
     PathIsShortened => "a_place_is_where_its_text_says",
     /// The archive of a reference ends at the first `@`, which the path has.
     ArchiveEndsAtAnAt => "a_place_is_where_its_text_says",
+    // What is asked for less than it is read.
+    /// A manifest is said to be there as a blob, and is not given as one.
+    HoldsManifests => "every_door_gives_the_same_bytes",
+    /// An image that is whole says what it needs, as a delta does: nothing.
+    WholeNeedsNothing => "a_delta_says_what_it_needs",
+    /// An image shows where the first of its names stands for it.
+    ShowsByItsFirstName => "what_is_asked_for_less_is_true",
+    /// An image is deleted if its root, or one of its children, has the digest.
+    ChildIsTheRoot => "deletion_removes_that_image_alone",
     // Two levels deep.
     /// What an index of an index lists may be missing.
     CommitLooksOneLevelDeep => "what_is_missing_is_refused_at_commit",
@@ -141,7 +150,7 @@ faults! {
     /// A put waits until nobody reads.
     PutWaitsForReaders => "a_runtime_of_one_thread_is_enough",
     /// Work goes to the runtime that was the first.
-    FirstRuntimeDoesAll => "a_committed_image_reads_back_equal",
+    FirstRuntimeDoesAll => "the_next_call_may_come_from_another_runtime",
     // Races.
     /// Creating looks when it is opened, and never again.
     CreateLooksOnce => "create_refuses_what_is_there",
@@ -190,6 +199,8 @@ faults! {
     BesideIsHollow => "what_is_beside_is_whole",
     /// A writer that asks what is beside an image gets nothing.
     BesideIsNotGiven => "what_is_beside_can_be_added_to",
+    /// A writer does not look at what it put itself.
+    OwnBesideIsNotGiven => "what_is_beside_can_be_added_to",
     /// A tag beside an image never moves.
     FirstBesideStays => "a_tag_beside_moves",
     /// A commit does not look whether a tag moved since it was asked for.
@@ -329,6 +340,7 @@ impl Slip {
                 | Self::BesideIsLost
                 | Self::BesideIsHollow
                 | Self::BesideIsNotGiven
+                | Self::OwnBesideIsNotGiven
                 | Self::FirstBesideStays
                 | Self::BesideIsReplacedUnseen
                 | Self::TagsAreSaidToMove

@@ -1,8 +1,8 @@
 //! [`SlippingSource`]: reading, with a slip.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -75,7 +75,9 @@ impl ImageSource for SlippingSource {
     }
 
     fn needs(&self) -> Option<&HashSet<Digest>> {
-        self.inner.needs()
+        static NOTHING: LazyLock<HashSet<Digest>> = LazyLock::new(HashSet::new);
+        let needs = self.inner.needs();
+        if self.of.slip == Slip::WholeNeedsNothing { needs.or(Some(&NOTHING)) } else { needs }
     }
 
     fn root_descriptor(&self) -> Option<&Descriptor> {
@@ -168,6 +170,7 @@ impl ImageSource for SlippingSource {
         match self.of.slip {
             Slip::HoldsNothing => Ok(false),
             Slip::HoldsEverything => Ok(true),
+            Slip::HoldsManifests if self.inner.manifest(of).await.is_ok() => Ok(true),
             _ => self.inner.holds(of).await,
         }
     }
