@@ -56,14 +56,13 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-/// An index of many images, and of another index behind them.
+/// An index of many images, and of another index before and behind them.
 fn wide() -> Node {
     let of = |node| Child { node, presence: Presence::Here };
     let image = |seed| of(Node::Image(Image::simple(seed)));
     let index = |children| Node::Index(Index { format: Format::Oci, children, described: false });
-    let mut children: Vec<_> = (1..60).map(image).collect();
-    children.push(of(index(vec![image(60)])));
-    index(children)
+    let nested = |seed| of(index(vec![image(seed)]));
+    index([nested(0)].into_iter().chain((1..60).map(image)).chain([nested(60)]).collect())
 }
 
 /// How long a manifest is that every place has to take: registries take 4 MiB.
