@@ -89,20 +89,26 @@ async fn stay(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held
     kept.during(|| "after the image came again without signatures")
 }
 
-/// An image that comes again with signatures of a child alone keeps those of its root.
+/// An image that comes again with a signature of a child alone has that one, and keeps those of its root.
 async fn signed_again(lab: &Lab, built: &Built, root: &[Bytes]) -> Held {
     let Some(below) = built.below.first().filter(|_| lab.has(Ability::Append)) else { return Ok(()) };
     let destination = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
     let Some(able) = destination.signatures() else {
         return Err(Broken::new("it keeps detached signatures, and has no signatures() here"));
     };
-    let child = signatures(3, &[400]);
-    let put = able.put_signatures(Some(&below.descriptor().digest), child.clone()).await;
-    put.during(|| "putting a signature of a child")?;
+    let (child, new) = (Some(&below.descriptor().digest), signatures(3, &[400]));
+    able.put_signatures(child, new.clone()).await.during(|| "putting a signature of a child")?;
     put_all(&*destination, built).await?;
     let committed = commit(destination, built).await?;
-    let kept = are_kept(lab, built, &committed, root, &child).await;
-    kept.during(|| "after the image came again with another signature of a child alone")
+    let source = lab.source(&committed.references[0]).await?;
+    let Some(kept) = source.signatures() else {
+        return Err(Broken::new("it keeps signatures, and its source has no signatures()"));
+    };
+    let of_root = kept.signatures(None).await.during(|| "reading signatures")?;
+    hold!(of_root == root, "after the image came again with a signature of a child, its root has {} signatures, which are not the {} that it had", of_root.len(), root.len());
+    let of_child = kept.signatures(child).await.during(|| "reading signatures of a child")?;
+    hold!(of_child.ends_with(&new), "a signature of a child that came with the image again is not the last of the child");
+    Ok(())
 }
 
 async fn are_kept(
